@@ -1,0 +1,311 @@
+"""The closed table of payments: every dollar has a payer, a payee and a kind, and is checked every month."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import fsum, inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecosystem.flows import STANDARD_KINDS, Account, AccountRole, Flows, Kind, WriteOff
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float64]
+
+EPSILON = float(np.finfo(np.float64).eps)
+IDENTITY_TOLERANCE = 1e-9
+"""Largest breach of (cash changes = sources - sinks), as a share of the month's gross payments."""
+
+
+class LedgerError(ValueError):
+    """A payment or account that the ledger refuses; the message names the flow or the account."""
+
+
+class LedgerBreach(RuntimeError):
+    """The books do not balance at the end of a month; the message names the account and its flows."""
+
+
+@dataclass(slots=True)
+class _Due:
+    """One unpaid invoice."""
+
+    payee: str
+    kind: str
+    amount: float
+    month: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Month:
+    """The entries of one closed month: rows of the table of links, what they carried, and the cash after."""
+
+    link: Ints
+    amount: Floats
+    quantity: Floats
+    closing: Floats
+
+
+class Ledger:
+    """Double-entry accounts of firms, sources and sinks of money.
+
+    A firm never owes the ledger: what it cannot pay becomes arrears to the payee. Payments of one month with
+    the same payer, payee and kind are one entry (a *link* carries it, and remembers since when it exists).
+    """
+
+    def __init__(self, kinds: Iterable[Kind] = STANDARD_KINDS) -> None:
+        self._accounts: dict[str, Account] = {}
+        self._index: dict[str, int] = {}
+        self._cash: dict[str, float] = {}
+        self._endowment: list[float] = []
+        self._kinds: dict[str, Kind] = {}
+        self._kind_index: dict[str, int] = {}
+        self._links: dict[tuple[str, str, str], int] = {}
+        self._new_links: list[tuple[int, int, int, int]] = []
+        self._table: Ints = np.empty((0, 4), dtype=np.int32)
+        self._amounts: list[float] = []
+        self._quantities: list[float] = []
+        self._calls: list[int] = []
+        self._arrears: defaultdict[str, list[_Due]] = defaultdict(list)
+        self._write_offs: list[WriteOff] = []
+        self._months: list[_Month] = []
+        for kind in kinds:
+            self.register_kind(kind)
+
+    @property
+    def month(self) -> int:
+        """The month that is open: the number of months closed so far."""
+        return len(self._months)
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """All accounts in the order in which they were opened."""
+        return tuple(self._accounts.values())
+
+    @property
+    def write_offs(self) -> tuple[WriteOff, ...]:
+        """All write-offs so far, oldest first."""
+        return tuple(self._write_offs)
+
+    def register_kind(self, kind: Kind) -> None:
+        """Add a kind of payment; LedgerError if the name is taken."""
+        if kind.name in self._kinds:
+            raise LedgerError(f"kind {kind.name!r} is already registered")
+        self._kind_index[kind.name] = len(self._kinds)
+        self._kinds[kind.name] = kind
+
+    def open_account(
+        self,
+        account: str,
+        role: AccountRole,
+        tier: str | None = None,
+        region: str | None = None,
+        group: str | None = None,
+        cash: float | None = None,
+    ) -> None:
+        """Open an account.
+
+        `cash` (USD) is what a firm starts with (default 0). A source without `cash` pays without limit; with
+        `cash` it is a finite fund. A sink starts at 0 and only receives. After the first month was closed no
+        account may start with cash, for money does not appear: fund it by a payment. LedgerError otherwise.
+        """
+        if account in self._accounts:
+            raise LedgerError(f"account {account!r} is already open")
+        if role not in {"firm", "source", "sink"}:
+            raise LedgerError(f"account {account!r}: role {role!r} is not firm, source or sink")
+        if cash is not None and not 0.0 <= cash < inf:
+            raise LedgerError(f"account {account!r}: cannot start with cash {cash!r}")
+        if cash and (role == "sink" or self._months):
+            raise LedgerError(f"account {account!r}: cash of {cash:g} would come from nowhere")
+        limited = role == "firm" or (role == "source" and cash is not None)
+        start = inf if role == "source" and not limited else cash or 0.0
+        self._index[account] = len(self._accounts)
+        self._accounts[account] = Account(account, role, tier, region, group, limited)
+        self._cash[account] = start
+        self._endowment.append(start)
+
+    def cash(self, account: str) -> float:
+        """Cash of a firm or fund, USD; infinite for an unlimited source, money received so far for a sink."""
+        try:
+            return self._cash[account]
+        except KeyError:
+            raise LedgerError(f"no account {account!r}") from None
+
+    def pay(self, payer: str, payee: str, kind: str, amount: float, quantity: float = 0.0) -> float:
+        """Pay `amount` USD for `quantity` units and return what was paid, USD.
+
+        A firm pays what it has; the rest becomes arrears to the same payee for the same kind, while the whole
+        quantity counts as delivered. LedgerError: an unknown account or kind, a sink that pays, an amount or
+        quantity that is negative or not finite, a finite fund that is short.
+        """
+        link = self._links.get((payer, payee, kind))
+        if link is None:
+            link = self._open_link(payer, payee, kind)
+        cash = self._cash
+        if not (0.0 <= amount < cash[payer] and 0.0 <= quantity < inf):
+            amount = self._payable(payer, payee, kind, amount, quantity)
+        cash[payer] -= amount
+        cash[payee] += amount
+        self._amounts[link] += amount
+        self._quantities[link] += quantity
+        self._calls[link] += 1
+        return amount
+
+    def _open_link(self, payer: str, payee: str, kind: str) -> int:
+        """Check the names of a new (payer, payee, kind) and give it a row."""
+        flow = f"{payer} -> {payee} ({kind})"
+        for account in (payer, payee):
+            if account not in self._accounts:
+                raise LedgerError(f"{flow}: no account {account!r}")
+        if kind not in self._kinds:
+            raise LedgerError(f"{flow}: no kind {kind!r}; register it or use one of {', '.join(self._kinds)}")
+        if self._accounts[payer].role == "sink":
+            raise LedgerError(f"{flow}: a sink cannot pay")
+        if payer == payee:
+            raise LedgerError(f"{flow}: payer and payee are the same")
+        link = self._links[payer, payee, kind] = len(self._links)
+        self._new_links.append((self._index[payer], self._index[payee], self._kind_index[kind], self.month))
+        self._amounts.append(0.0)
+        self._quantities.append(0.0)
+        self._calls.append(0)
+        return link
+
+    def _payable(self, payer: str, payee: str, kind: str, amount: float, quantity: float) -> float:
+        """Return what the payer can pay of `amount`, and note the rest as arrears."""
+        flow = f"{payer} -> {payee} ({kind})"
+        if not 0.0 <= amount < inf:
+            raise LedgerError(f"{flow}: amount {amount!r} is negative or not finite")
+        if not 0.0 <= quantity < inf:
+            raise LedgerError(f"{flow}: quantity {quantity!r} is negative or not finite")
+        cash = self._cash[payer]
+        if amount <= cash:
+            return amount
+        if self._accounts[payer].role == "source":
+            raise LedgerError(f"{flow}: the fund holds {cash:g} and cannot pay {amount:g}")
+        self._arrears[payer].append(_Due(payee, kind, amount - cash, self.month))
+        return cash
+
+    def arrears(self, firm: str) -> float:
+        """What a firm owes and could not pay, USD."""
+        return fsum(due.amount for due in self._arrears[firm]) if firm in self._arrears else 0.0
+
+    def arrears_months(self, firm: str) -> int:
+        """Months since the oldest unpaid invoice fell due; 0 without arrears or if it fell due this month."""
+        dues = self._arrears.get(firm)
+        return self.month - dues[0].month if dues else 0
+
+    def settle_arrears(self, firm: str) -> float:
+        """Pay arrears, oldest first, as far as the firm's cash goes; return what was paid, USD."""
+        payments: list[float] = []
+        dues = self._arrears.get(firm, [])
+        while dues and self._cash[firm] > 0.0:
+            due = dues[0]
+            payments.append(self.pay(firm, due.payee, due.kind, min(due.amount, self._cash[firm])))
+            due.amount -= payments[-1]
+            if due.amount <= 0.0:
+                dues.pop(0)
+        return fsum(payments)
+
+    def write_off(self, firm: str) -> float:
+        """Cancel the arrears of a firm in default, one entry per creditor and kind; return the loss, USD."""
+        dues = self._arrears.pop(firm, [])
+        for due in dues:
+            self._write_offs.append(WriteOff(self.month, firm, due.payee, due.kind, due.amount))
+        return fsum(due.amount for due in dues)
+
+    def close_month(self) -> None:
+        """Check the month's books, store its entries and open the next month.
+
+        LedgerBreach if they do not balance; nothing is stored then.
+        """
+        if self._new_links:
+            self._table = np.concatenate([self._table, np.array(self._new_links, dtype=np.int32)])
+            self._new_links.clear()
+        active = np.flatnonzero(np.array(self._calls)).astype(np.int32)
+        amount = np.array(self._amounts)[active]
+        closing = np.array(list(self._cash.values()))
+        self._check_balances(active, amount, closing)
+        self._check_identity(active, amount, closing)
+        self._months.append(_Month(active, amount, np.array(self._quantities)[active], closing))
+        self._amounts = [0.0] * len(self._table)
+        self._quantities = [0.0] * len(self._table)
+        self._calls = [0] * len(self._table)
+
+    def _check_balances(self, active: Ints, amount: Floats, closing: Floats) -> None:
+        """Every balance equals the previous one plus its entries, within the rounding of its additions."""
+        opening, accounts = self._cash_at(self.month), len(closing)
+        payer, payee = self._table[active, 0], self._table[active, 1]
+        received = np.bincount(payee, weights=amount, minlength=accounts)
+        paid = np.bincount(payer, weights=amount, minlength=accounts)
+        calls = np.array(self._calls)[active] + 1
+        additions = 4 + np.bincount(payer, weights=calls, minlength=accounts)
+        additions += np.bincount(payee, weights=calls, minlength=accounts)
+        balanced = np.isfinite(opening)
+        gap = np.where(balanced, closing, 0.0) - (np.where(balanced, opening, 0.0) + (received - paid))
+        size = np.where(balanced, opening, 0.0) + received + paid
+        wrong = ~(np.abs(gap) <= additions * EPSILON * size) & balanced
+        if wrong.any():
+            account = int(np.argmax(wrong))
+            self._breach(account, f"cash differs from its entries by {gap[account]:.10g}", active, amount)
+        if (closing < 0.0).any():
+            account = int(np.argmin(closing))
+            self._breach(account, f"cash is negative ({closing[account]:.10g})", active, amount)
+
+    def _check_identity(self, active: Ints, amount: Floats, closing: Floats) -> None:
+        """The cash changes of firms and funds sum to money from sources minus money into sinks."""
+        limited = np.array([account.limited for account in self._accounts.values()], dtype=bool)
+        opening = self._cash_at(self.month)[limited]
+        changes = fsum((closing[limited] - opening).tolist())
+        from_sources = fsum(amount[~limited[self._table[active, 0]]].tolist())
+        into_sinks = fsum(amount[~limited[self._table[active, 1]]].tolist())
+        gap = changes - (from_sources - into_sinks)
+        rounding = EPSILON * float(opening.sum())
+        if not abs(gap) <= IDENTITY_TOLERANCE * float(amount.sum()) + rounding:
+            raise LedgerBreach(
+                f"month {self.month}: cash changes differ from sources - sinks by {gap:.10g} USD"
+            )
+
+    def _breach(self, account: int, what: str, active: Ints, amount: Floats) -> None:
+        """Raise LedgerBreach with the largest flows of the account."""
+        names, kinds = tuple(self._accounts), tuple(self._kinds)
+        mine = (self._table[active, :2] == account).any(axis=1)
+        largest = sorted(zip(amount[mine].tolist(), active[mine].tolist(), strict=True), reverse=True)[:5]
+        flows = []
+        for paid, link in largest:
+            payer, payee, kind, _ = self._table[link].tolist()
+            flows.append(f"{names[payer]} -> {names[payee]} ({kinds[kind]}) {paid:.10g}")
+        listed = "; ".join(flows) or "none"
+        raise LedgerBreach(f"month {self.month}: account {names[account]!r}: {what}; largest flows: {listed}")
+
+    def flows(self, first_month: int = 0, last_month: int | None = None) -> Flows:
+        """Return the entries of the closed months `first_month` to `last_month`, inclusive.
+
+        `last_month` is the last closed month by default. LedgerError: the window is empty or not closed yet.
+        """
+        last = self.month - 1 if last_month is None else last_month
+        if not 0 <= first_month <= last < self.month:
+            raise LedgerError(f"no closed months {first_month} to {last}: {self.month} months are closed")
+        months = self._months[first_month : last + 1]
+        rows = self._table[np.concatenate([month.link for month in months])]
+        sizes = [len(month.link) for month in months]
+        return Flows(
+            accounts=self.accounts,
+            kinds=tuple(self._kinds.values()),
+            payer=rows[:, 0],
+            payee=rows[:, 1],
+            kind=rows[:, 2].astype(np.int16),
+            amount=np.concatenate([month.amount for month in months]),
+            quantity=np.concatenate([month.quantity for month in months]),
+            month=np.repeat(np.arange(first_month, last + 1, dtype=np.int32), sizes),
+            since=rows[:, 3],
+            opening=self._cash_at(first_month),
+            closing=self._cash_at(last + 1),
+        )
+
+    def _cash_at(self, month: int) -> Floats:
+        """Cash of every account at the start of a month; accounts opened later have what they opened with."""
+        cash = np.array(self._endowment)
+        if month > 0:
+            known = self._months[month - 1].closing
+            cash[: len(known)] = known
+        return cash
