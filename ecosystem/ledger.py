@@ -259,7 +259,7 @@ class Ledger:
         from_sources = fsum(amount[~limited[self._table[active, 0]]].tolist())
         into_sinks = fsum(amount[~limited[self._table[active, 1]]].tolist())
         gap = changes - (from_sources - into_sinks)
-        rounding = EPSILON * float(opening.sum())
+        rounding = EPSILON * sum(self._calls) * float(opening.sum())
         if not abs(gap) <= IDENTITY_TOLERANCE * float(amount.sum()) + rounding:
             raise LedgerBreach(
                 f"month {self.month}: cash changes differ from sources - sinks by {gap:.10g} USD"
