@@ -1,0 +1,354 @@
+"""Time of one engine step: every operation of a transformer layer on a roofline with imperfect overlap.
+
+All inputs are records of float arrays that broadcast against each other (models x accelerators x layouts x
+loads);
+all times are seconds per step, all sizes bytes, all rates per second. Formulas: `docs/kernel.md`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ecosystem.inference.batching import Arrays, Floats
+from ecosystem.inference.efficiencies import Efficiencies
+
+TILE = 16.0
+"""Rows of the smallest matrix tile: fewer rows cost as much arithmetic."""
+ROUTED_NODES = 4.0
+"""Nodes that the experts of one token may lie on (group-limited routing of DeepSeek-V3, arXiv 2412.19437)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture(Arrays):
+    """What a model asks of the hardware; parameters are counts per layer."""
+
+    layers: Floats
+    full_layers: Floats
+    windowed_layers: Floats
+    linear_layers: Floats
+    dense_layers: Floats
+    moe_layers: Floats
+    hidden: Floats
+    kv_heads: Floats
+    attention_sharded: Floats
+    attention_copied: Floats
+    key_value: Floats
+    linear: Floats
+    linear_state: Floats
+    dense_ffn: Floats
+    ffn_width: Floats
+    expert: Floats
+    expert_width: Floats
+    shared: Floats
+    experts: Floats
+    experts_per_token: Floats
+    head: Floats
+    cache_width: Floats
+    latent: Floats
+    decode_attention_flops: Floats
+    prefill_attention_flops: Floats
+    index_topk: Floats
+    index_flops: Floats
+    index_width: Floats
+    window: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Chip(Arrays):
+    """What an accelerator offers, byte/s and byte."""
+
+    bandwidth: Floats
+    memory: Floats
+    scale_up: Floats
+    domain: Floats
+    scale_out: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Formats(Arrays):
+    """Number formats in use: bytes per number, peak FLOP/s at which each part computes, 1 where that peak is
+    FP4.
+    """
+
+    attention_bytes: Floats
+    gemm_bytes: Floats
+    expert_bytes: Floats
+    cache_bytes: Floats
+    attention_peak: Floats
+    gemm_peak: Floats
+    expert_peak: Floats
+    core_peak: Floats
+    gemm_fp4: Floats
+    expert_fp4: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Layout(Arrays):
+    """How a model is spread: tensor parallel x attention data parallel accelerators, experts over `ep`
+    ranks.
+    """
+
+    tp: Floats
+    dp: Floats
+    ep: Floats
+    pp: Floats
+    overlap: Floats
+    """Share of communication hidden behind computation (two micro-batches), 0 for serial engines."""
+    redundancy: Floats
+    """Expert slots per expert: copies of hot experts spread their load (1: none)."""
+
+    @property
+    def ranks(self) -> Floats:
+        """Accelerators of one pipeline stage."""
+        return self.tp * self.dp
+
+
+@dataclass(frozen=True, slots=True)
+class Load(Arrays):
+    """What one attention rank works on in one step."""
+
+    sequences: Floats
+    """Sequences that decode."""
+    verified: Floats
+    """Tokens of each that the step computes (above 1 under speculative decoding)."""
+    context: Floats
+    """Mean tokens that a decoding sequence attends to."""
+    prefill: Floats
+    """Tokens of prompts that ride in the step."""
+    prefill_context: Floats
+    """Mean tokens that a prompt token attends to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One kind of work in a step, seconds by resource."""
+
+    name: str
+    memory: Floats
+    arithmetic: Floats
+    network: Floats
+    fixed: Floats
+    seconds: Floats
+
+    @property
+    def binding(self) -> np.ndarray:
+        """The resource that takes longest: 'bandwidth', 'arithmetic', 'network' or 'fixed'."""
+        names = np.array(["bandwidth", "arithmetic", "network", "fixed"])
+        times = np.broadcast_arrays(self.memory, self.arithmetic, self.network, self.fixed)
+        return np.asarray(names[np.argmax(np.stack(times), axis=0)])
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A model on an accelerator in a layout with number formats: all that a step needs but the load."""
+
+    model: Architecture
+    chip: Chip
+    formats: Formats
+    layout: Layout
+
+    def __getitem__(self, index: Any) -> "Machine":
+        return Machine(self.model[index], self.chip[index], self.formats[index], self.layout[index])
+
+
+ZERO = np.zeros(())
+
+
+def _roofline(name: str, memory: Floats, arithmetic: Floats, rho: float, fixed: Floats = ZERO) -> Operation:
+    longer, shorter = np.maximum(memory, arithmetic), np.minimum(memory, arithmetic)
+    return Operation(name, memory, arithmetic, ZERO, fixed, longer + rho * shorter + fixed)
+
+
+def touched_experts(experts: Floats, per_token: Floats, rows: Floats, popularity_cv: float) -> Floats:
+    """Expected number of distinct experts that `rows` tokens are routed to.
+
+    With equally popular experts this is E (1 - (1 - k/E)^rows). Popularity that varies between experts
+    (gamma distributed, coefficient of variation `popularity_cv`) concentrates the tokens on fewer of them.
+    """
+    share = np.divide(per_token, experts, out=np.zeros(np.shape(experts)), where=experts > 0)
+    with np.errstate(divide="ignore"):
+        expected = -rows * np.log1p(-np.minimum(share, 1.0))
+    variance = popularity_cv**2
+    missed = np.power(1.0 + variance * expected, -1.0 / variance) if variance > 1e-6 else np.exp(-expected)
+    return experts * (1.0 - missed)
+
+
+def _projections(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
+    """Query, key, value and output projections, and the projections of linear-attention layers."""
+    a, f, tp = m.model, m.formats, m.layout.tp
+    softmax_layers = a.layers - a.linear_layers
+    key_value = a.key_value / np.minimum(tp, a.kv_heads)
+    parameters = softmax_layers * (a.attention_sharded / tp + a.attention_copied + key_value)
+    parameters = parameters + a.linear_layers * a.linear / tp
+    memory = parameters * f.attention_bytes / (eff.bandwidth * m.chip.bandwidth)
+    arithmetic = 2.0 * np.maximum(rows, TILE) * parameters / (eff.arithmetic * f.attention_peak)
+    return _roofline("attention projections", memory, arithmetic, eff.interference)
+
+
+def _feed_forward(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
+    """Dense feed-forward layers, shared experts and routers."""
+    a, f, layout = m.model, m.formats, m.layout
+    parameters = (a.dense_layers * a.dense_ffn + a.moe_layers * a.shared) / layout.tp
+    memory = parameters * f.gemm_bytes / (eff.bandwidth * m.chip.bandwidth)
+    peak = eff.arithmetic * np.where(f.gemm_fp4 > 0, eff.fp4_derate, 1.0) * f.gemm_peak
+    arithmetic = 2.0 * np.maximum(rows, TILE) * parameters / peak
+    return _roofline("feed-forward", memory, arithmetic, eff.interference)
+
+
+def _experts(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
+    """Routed experts on the busiest rank: distinct experts read, tokens computed in padded tiles."""
+    a, f, layout = m.model, m.formats, m.layout
+    everyone = rows * layout.dp
+    slices = layout.ranks / layout.ep
+    touched = touched_experts(a.experts, a.experts_per_token, everyone, eff.popularity_cv)
+    mean_touched = touched / layout.ep
+    resident = a.experts / layout.ep
+    spread = np.sqrt(2.0 * np.log(layout.ep))
+    chance = np.divide(touched, a.experts, out=np.ones(np.shape(touched)), where=a.experts > 0)
+    busiest = mean_touched + spread * np.sqrt(np.maximum(mean_touched * (1.0 - chance), 0.0))
+    busiest = np.minimum(busiest, resident)
+    assigned = everyone * a.experts_per_token / layout.ep
+    skew = eff.popularity_cv**2 * layout.ep / (np.maximum(a.experts, 1.0) * layout.redundancy**2)
+    imbalance = 1.0 + spread * np.sqrt(skew + 1.0 / np.maximum(assigned, 1.0))
+    tokens = np.maximum(assigned * imbalance, busiest * TILE)
+    per_slice = a.moe_layers * a.expert / slices
+    memory = busiest * per_slice * f.expert_bytes / (eff.bandwidth * m.chip.bandwidth)
+    derate = eff.grouped_gemm * np.where(f.expert_fp4 > 0, eff.fp4_derate, 1.0)
+    arithmetic = 2.0 * tokens * per_slice / (eff.arithmetic * derate * f.expert_peak)
+    return _roofline("routed experts", memory, arithmetic, eff.interference)
+
+
+def _attention(m: Machine, load: Load, eff: Efficiencies) -> Operation:
+    """Core attention: reading the cache in decode, quadratic arithmetic in prefill; sparse, windowed or
+    full.
+    """
+    a, f, tp = m.model, m.formats, m.layout.tp
+    sparse = a.index_topk > 0
+    seen = np.where(sparse, np.minimum(load.context, a.index_topk), load.context)
+    windowed = np.minimum(load.context, a.window)
+    heads_apart = np.where(a.latent > 0, 1.0, np.minimum(tp, a.kv_heads))
+    span = a.full_layers * seen + a.windowed_layers * windowed
+    cache = load.sequences * span * a.cache_width * f.cache_bytes / heads_apart
+    index = load.sequences * a.full_layers * load.context * a.index_width
+    state = 2.0 * load.sequences * a.linear_layers * a.linear_state * 2.0 / tp
+    flops = load.sequences * load.verified * span * a.decode_attention_flops / tp
+    index_flops = (load.sequences * load.verified * load.context + load.prefill * load.prefill_context) * (
+        a.full_layers * a.index_flops
+    )
+    prompt_seen = np.where(sparse, np.minimum(load.prefill_context, a.index_topk), load.prefill_context)
+    prompt_span = a.full_layers * prompt_seen + a.windowed_layers * np.minimum(load.prefill_context, a.window)
+    flops = flops + load.prefill * prompt_span * a.prefill_attention_flops / tp + index_flops
+    flops = (
+        flops + 6.0 * (load.sequences * load.verified + load.prefill) * a.linear_layers * a.linear_state / tp
+    )
+    memory = (cache + index + state) / (eff.attention_bandwidth * m.chip.bandwidth)
+    arithmetic = flops / (eff.attention_arithmetic * f.core_peak)
+    return _roofline("attention", memory, arithmetic, eff.interference)
+
+
+def _elementwise(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
+    """Activations that cross memory between kernels: norms, rotations, quantisation, gating, expert
+    permutation.
+    """
+    a, layout = m.model, m.layout
+    residual = 24.0 * a.layers * a.hidden
+    gated = 10.0 * (a.dense_layers * a.ffn_width) / layout.tp
+    copies = a.experts_per_token * layout.dp / layout.ranks
+    routed = a.moe_layers * copies * (5.0 * a.hidden + 10.0 * a.expert_width)
+    memory = rows * (residual + gated + routed) / (eff.bandwidth * m.chip.bandwidth)
+    return _roofline("activations", eff.activation_traffic * memory, ZERO, eff.interference)
+
+
+def _head(m: Machine, load: Load, eff: Efficiencies) -> Operation:
+    """Output head over the vocabulary, in bf16, for decoding tokens."""
+    a, layout = m.model, m.layout
+    rows = np.maximum(load.sequences * load.verified, 1.0)
+    memory = a.head * 2.0 / layout.tp / (eff.bandwidth * m.chip.bandwidth)
+    arithmetic = 2.0 * rows * a.head / layout.tp / (eff.arithmetic * m.formats.core_peak)
+    return _roofline("output head", memory, arithmetic, eff.interference)
+
+
+def _all_reduce(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
+    """Sum of partial results under tensor parallelism: after attention, and after a feed-forward that is
+    shared out.
+    """
+    a, layout, chip = m.model, m.layout, m.chip
+    after_ffn = a.dense_layers + a.moe_layers * (layout.dp == 1.0)
+    count = np.where(layout.tp > 1.0, a.layers + after_ffn, 0.0)
+    message = rows * a.hidden * 2.0
+    inside = 2.0 * (layout.tp - 1.0) / layout.tp * message / (eff.scale_up * chip.scale_up)
+    nodes = np.maximum(layout.tp / chip.domain, 1.0)
+    outside = (
+        2.0
+        * (nodes - 1.0)
+        / nodes
+        * message
+        / (eff.scale_out * chip.scale_out * np.minimum(layout.tp, chip.domain))
+    )
+    network = count * np.maximum(inside, outside)
+    fixed = count * eff.collective_us * 1e-6
+    return Operation("all-reduce", ZERO, ZERO, network, fixed, network + fixed)
+
+
+def _all_to_all(m: Machine, load: Load, rows: Floats, eff: Efficiencies) -> Operation:
+    """Tokens sent to their experts and back, once attention is data-parallel."""
+    a, layout, chip = m.model, m.layout, m.chip
+    active = (layout.dp > 1.0) & (a.moe_layers > 0)
+    slices = layout.ranks / layout.ep
+    hit = layout.ep * (1.0 - np.power(1.0 - 1.0 / layout.ep, a.experts_per_token))
+    copies = hit * slices * (1.0 - 1.0 / layout.ranks)
+    nodes = np.maximum(layout.ranks / chip.domain, 1.0)
+    away = 1.0 - 1.0 / nodes
+    node_copies = (
+        np.minimum(nodes * (1.0 - np.power(1.0 - 1.0 / nodes, a.experts_per_token)), ROUTED_NODES) * away
+    )
+    rank_copies = copies * away
+    decode_share = np.divide(
+        load.sequences * load.verified, rows, out=np.ones(np.shape(rows)), where=rows > 0
+    )
+    remote = decode_share * rank_copies + (1.0 - decode_share) * np.minimum(node_copies, rank_copies)
+    token = rows / layout.tp * a.hidden * (m.formats.expert_bytes.clip(1.0, 2.0) + 2.0)
+    inside = token * (copies - decode_share * rank_copies) / (eff.scale_up * chip.scale_up)
+    outside = token * remote / (eff.scale_out * chip.scale_out)
+    network = np.where(active, a.moe_layers * np.maximum(inside, outside), 0.0)
+    fixed = np.where(active, 2.0 * a.moe_layers * eff.collective_us * 1e-6, 0.0)
+    return Operation("all-to-all", ZERO, ZERO, network, fixed, network + fixed)
+
+
+def _fixed(m: Machine, load: Load, eff: Efficiencies) -> Operation:
+    """Kernel launches of each layer, and the host's work between steps."""
+    a = m.model
+    kernels = a.layers * eff.layer_us + a.moe_layers * eff.moe_layer_us
+    host = eff.step_us + eff.sequence_us * load.sequences * m.layout.dp
+    fixed = 1e-6 * (kernels + host)
+    return Operation("fixed overhead", ZERO, ZERO, ZERO, fixed, fixed)
+
+
+def step_operations(machine: Machine, load: Load, eff: Efficiencies) -> tuple[Operation, ...]:
+    """Every operation of one step, in order; their hidden communication is in `step_seconds`."""
+    rows = load.sequences * load.verified + load.prefill
+    return (
+        _projections(machine, rows, eff),
+        _attention(machine, load, eff),
+        _feed_forward(machine, rows, eff),
+        _experts(machine, rows, eff),
+        _elementwise(machine, rows, eff),
+        _head(machine, load, eff),
+        _all_reduce(machine, rows, eff),
+        _all_to_all(machine, load, rows, eff),
+        _fixed(machine, load, eff),
+    )
+
+
+def hidden_communication(machine: Machine, operations: tuple[Operation, ...]) -> Floats:
+    """Seconds of communication that run behind computation (two micro-batches that take turns)."""
+    communication = sum((o.network for o in operations), ZERO)
+    computation = sum((o.seconds - o.network - o.fixed for o in operations), ZERO)
+    return machine.layout.overlap * np.minimum(communication, computation)
+
+
+def step_seconds(machine: Machine, load: Load, eff: Efficiencies) -> Floats:
+    """Time of one step, shape of the broadcast inputs."""
+    operations = step_operations(machine, load, eff)
+    return sum((o.seconds for o in operations), ZERO) - hidden_communication(machine, operations)
