@@ -15,13 +15,15 @@ class Kind:
     """What a payment is for.
 
     `operating`: the payee's operating revenue. `capital`: the payer's capital spending. `financial`: money
-    raised, repaid or distributed, neither a sale nor a cost of production.
+    raised, repaid or distributed, neither a sale nor a cost of production. `funding`: financial, and the payer
+    is the one who supplies (equity, loans); in all other kinds the payee supplies and the payer buys.
     """
 
     name: str
     operating: bool = False
     capital: bool = False
     financial: bool = False
+    funding: bool = False
 
 
 _SALES = (
@@ -48,16 +50,8 @@ _COSTS = (
     "overhead",
     "tax",
 )
-_FINANCE = (
-    "equity",
-    "debt",
-    "parent_funding",
-    "fund_inflow",
-    "interest",
-    "principal",
-    "dividends",
-    "buybacks",
-)
+_FUNDING = ("equity", "debt", "parent_funding", "fund_inflow")
+_PAYOUTS = ("interest", "principal", "dividends", "buybacks")
 
 STANDARD_KINDS: tuple[Kind, ...] = (
     Kind("accelerators", operating=True, capital=True),
@@ -67,7 +61,8 @@ STANDARD_KINDS: tuple[Kind, ...] = (
     Kind("asset_sale", capital=True),
     *(Kind(name, operating=True) for name in _SALES),
     *(Kind(name) for name in _COSTS),
-    *(Kind(name, financial=True) for name in _FINANCE),
+    *(Kind(name, financial=True, funding=True) for name in _FUNDING),
+    *(Kind(name, financial=True) for name in _PAYOUTS),
 )
 """The kinds that every ledger knows; `Ledger.register_kind` adds others."""
 
@@ -131,6 +126,11 @@ class Flows:
     def financial(self) -> NDArray[np.bool_]:
         """Rows that are money raised, repaid or distributed, shape (rows,)."""
         return self.of_kinds(kind.name for kind in self.kinds if kind.financial)
+
+    @property
+    def funding(self) -> NDArray[np.bool_]:
+        """Rows in which the payer funds the payee, shape (rows,)."""
+        return self.of_kinds(kind.name for kind in self.kinds if kind.funding)
 
     def of_kinds(self, names: Iterable[str]) -> NDArray[np.bool_]:
         """Rows of the named kinds, shape (rows,)."""
