@@ -15,8 +15,8 @@ class Kind:
     """What a payment is for.
 
     `operating`: the payee's operating revenue. `capital`: the payer's capital spending. `financial`: money
-    raised, repaid or distributed, neither a sale nor a cost of production. `funding`: financial, and the payer
-    is the one who supplies (equity, loans); in all other kinds the payee supplies and the payer buys.
+    raised, repaid or distributed, neither a sale nor a cost of production. `funding`: financial, and it is
+    the payer who supplies (equity, loans); in all other kinds the payee supplies and the payer buys.
     """
 
     name: str
