@@ -1,0 +1,217 @@
+"""What consumers are offered, how they choose among it and how much they use it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.consumer_spec import ConsumersSpec
+from agents.tastes import (
+    Array,
+    Index,
+    Strata,
+    WtpMixture,
+    build_strata,
+    leaving_propensity,
+    membership,
+    metered_share,
+    nested_logit_shares,
+    quota_use,
+)
+
+BLOCKED, THROTTLED, METERED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerOffers:
+    """What every tier of every app offers in one region this month; O options (tiers), A apps.
+
+    The table of options is the same in all months: an option that does not exist has `available` 0.
+    """
+
+    app: Index
+    """(O,) index of the app that the option belongs to."""
+    fee: Array
+    """(O,) $ per month."""
+    quality: Array
+    """(O,) quality q of the answers, in the labs' unit; the opening frontier is 1."""
+    quota: Array
+    """(O,) queries per month, infinity for none."""
+    overage: Index
+    """(O,) BLOCKED, THROTTLED or METERED beyond the quota."""
+    overage_price: Array
+    """(O,) $ per query beyond the quota where METERED."""
+    ad_load: Array
+    """(O,) impressions per eligible query."""
+    disclosed: Array
+    """(O,) 1 where ads are marked as ads."""
+    eligible: Array
+    """(O,) share of queries with commercial intent."""
+    service: Array
+    """(O,) quality of service in [0, 1], below 1 when rationed."""
+    available: Array
+    """(O,) share of people to whom the option is open; 0 is closed or dormant."""
+    brand: Array
+    """(A,) value of the brand as a share of WTP, fitted at the opening."""
+    acquired: Array
+    """(A,) people pushed into the app this month by marketing or bundling."""
+    scandal: Array
+    """(A,) trust lost at once."""
+    frontier: float
+    """Best quality q on the market."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicState:
+    """What the law of choice depends on beside offers: functions of the counts of people alone.
+
+    trust (R, A); felt ad exposure (R, O); share of users by app (A,); share of first slots by app (A,).
+    """
+
+    trust: Array
+    felt: Array
+    share: Array
+    first: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a consumer of each row would do with each option, all (R, O).
+
+    worth: value as a share of WTP; served: share of appetite answered (throttled answers included); hit:
+    chance of reaching the quota in a month; throttled and metered: shares of appetite; payment: $/month for
+    overage.
+    """
+
+    worth: Array
+    served: Array
+    hit: Array
+    throttled: Array
+    metered: Array
+    payment: Array
+
+
+class ChoiceLaw:
+    """The law of choice and use of one region: no state beside a cache of quota tables.
+
+    Rows are taste strata for the first app slot, then coarser strata for the second slot of multi-homers.
+    """
+
+    def __init__(self, spec: ConsumersSpec) -> None:
+        self.spec = spec
+        first = self._strata(spec.wtp_strata, spec.ad_strata)
+        rows = [(first, 1.0, 1.0, 1.0)]
+        if spec.multi_home > 0:
+            second = self._strata(max(spec.wtp_strata // 2, 1), 1)
+            rows.append((second, spec.multi_home, spec.second_wtp, spec.second_usage))
+        self.people = np.concatenate([s.people * share for s, share, _, _ in rows])
+        self.wtp = np.concatenate([s.wtp * ratio for s, _, ratio, _ in rows])
+        self.usage = np.concatenate([s.usage * ratio for s, _, _, ratio in rows])
+        self.ad_dislike = np.concatenate([s.ad_dislike for s, _, _, _ in rows])
+        self.usage_bin = np.concatenate([s.usage_bin for s, _, _, _ in rows])
+        self.usage_edges = first.usage_edges
+        self.firsts = len(first.people)
+        self._quota_tables: dict[tuple[bytes, bool], tuple[Array, Array]] = {}
+
+    def _strata(self, wtp_cells: int, ad_cells: int) -> Strata:
+        spec = self.spec
+        shares = (1.0 - spec.professional_share, spec.professional_share)
+        medians = (spec.casual_median * spec.wtp_level, spec.professional_median * spec.wtp_level)
+        return build_strata(
+            WtpMixture(shares, medians, (spec.casual_sigma, spec.professional_sigma)),
+            (spec.usage_median, spec.usage_sigma),
+            spec.usage_wtp_correlation,
+            (spec.ad_dislike_median, spec.ad_dislike_sigma),
+            (wtp_cells, spec.usage_strata, ad_cells),
+        )
+
+    def use(self, offers: ConsumerOffers, trust: Array, perceived: bool = False) -> Use:
+        """Return value and use of every option at full appetite, before the response to ads.
+
+        `perceived` is the view of a consumer who chooses: usage overestimated by the flat-rate bias. Value is
+        level(frontier) exp(-slope gap) service served^curvature: relative to the frontier, bounded in its
+        level.
+        """
+        spec = self.spec
+        usage = self.usage * (1.0 + spec.flat_rate_bias) if perceived else self.usage
+        served, hit = self._quota_table(offers.quota, usage, perceived)
+        gap = np.maximum(offers.frontier - offers.quality, 0.0)
+        answer = self.level(offers.frontier) * np.exp(-spec.quality_slope * gap) * offers.service
+        blocked = 1.0 - served
+        throttled = blocked * (offers.overage == THROTTLED)
+        metered = np.zeros_like(served)
+        payment = np.zeros_like(served)
+        open_ended = np.flatnonzero(offers.overage == METERED)
+        if len(open_ended):
+            cost = usage[:, None] * offers.overage_price[open_ended]
+            worth = self.wtp[:, None] * answer[open_ended] * trust[:, offers.app[open_ended]]
+            base = served[:, open_ended]
+            metered[:, open_ended] = metered_share(base, worth, cost, spec.usage_curvature) - base
+            payment[:, open_ended] = metered[:, open_ended] * cost
+        valued = served + metered + spec.throttled_worth * throttled
+        return Use(
+            worth=answer * valued**spec.usage_curvature,
+            served=served + metered + throttled,
+            hit=hit,
+            throttled=throttled,
+            metered=metered,
+            payment=payment,
+        )
+
+    def shares(self, offers: ConsumerOffers, state: PublicState) -> tuple[Array, Array]:
+        """Return choice probabilities (R, O + 1), the last column none, and consumer surplus (R,) in $/month.
+
+        In money: v = (WTP f T - fee - overage + WTP (brand + psi share - gamma exposure)) / (k WTP). A second
+        slot never holds the first app: its weight is the share of first slots that are elsewhere.
+        """
+        spec = self.spec
+        use = self.use(offers, state.trust, perceived=True)
+        app = offers.app
+        value = use.worth * state.trust[:, app]
+        value -= self.ad_dislike[:, None] * state.felt
+        value += (offers.brand + spec.word_of_mouth * state.share)[app]
+        value -= (use.payment + offers.fee) / self.wtp[:, None]
+        value /= spec.price_scale
+        if self.firsts < len(value):
+            elsewhere = np.log(np.maximum(1.0 - state.first, 1e-12))
+            value[self.firsts :] += spec.lambda_app * elsewhere[app]
+        outside = spec.outside_drift * (self.level(offers.frontier) - 1.0) / spec.price_scale
+        shares, utility = nested_logit_shares(
+            value, app, spec.lambda_tier, spec.lambda_app, outside, offers.available
+        )
+        return shares, spec.price_scale * self.wtp * (utility - outside)
+
+    def leaving(self, offers: ConsumerOffers, shares: Array, last_fee: Array) -> Array:
+        """Return the monthly chance h theta of giving up each option and none, (R, O + 1).
+
+        The review hazard h rises with a fee rise, with the chance of hitting the quota and with poor service;
+        who is at a closed option leaves for certain.
+        """
+        spec = self.spec
+        rise = np.clip((offers.fee - last_fee) / np.maximum(last_fee, 1e-9), 0.0, 1.0)
+        calm = (1.0 - spec.review) * (1.0 - spec.price_review * rise)
+        calm = calm * (1.0 - spec.quota_review * (1.0 - offers.service))
+        _, hit = self._quota_table(offers.quota, self.usage, False)
+        leave = leaving_propensity(shares, spec.switching_cost)
+        leave[:, :-1] *= 1.0 - calm * (1.0 - spec.quota_review * hit * (offers.overage != METERED))
+        leave[:, -1] *= spec.review
+        leave[:, :-1][:, offers.available <= 0.0] = 1.0
+        return leave
+
+    def level(self, frontier: float) -> float:
+        """Return the value of a frontier answer: 1 at the opening, bounded by 1 + frontier_gain."""
+        progress = max(frontier - 1.0, 0.0) / self.spec.frontier_reach
+        return 1.0 + self.spec.frontier_gain * -math.expm1(-progress)
+
+    def _quota_table(self, quota: Array, usage: Array, perceived: bool) -> tuple[Array, Array]:
+        """Return served shares and hit chances, computed once for each set of quotas."""
+        key = (quota.tobytes(), perceived)
+        if key not in self._quota_tables:
+            if len(self._quota_tables) >= 4:
+                self._quota_tables.clear()
+            self._quota_tables[key] = quota_use(usage, quota, self.spec.monthly_variation)
+        return self._quota_tables[key]
+
+    def by_app(self, amounts: Array, app: Index, apps: int) -> Array:
+        """Return amounts (..., O) summed over the tiers of each app (..., A)."""
+        return amounts @ membership(app, apps)

@@ -1,0 +1,320 @@
+"""The consumers of one region: counts of people by (taste stratum, option), moved once a month."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from agents.base import EconomicAgent
+from agents.brands import aware_share, calibrate_brands, fit_wtp_level, opening_balance
+from agents.choice import BLOCKED, METERED, THROTTLED, ChoiceLaw, ConsumerOffers, PublicState, Use
+from agents.consumer_spec import CHINA, ConsumersSpec
+from agents.tastes import (
+    Array,
+    Index,
+    bass_step,
+    draw_binomial,
+    draw_multinomial,
+    usage_overlap,
+    whole_people,
+)
+from agents.world import World
+
+__all__ = [
+    "BLOCKED",
+    "CHINA",
+    "METERED",
+    "THROTTLED",
+    "ConsumerOffers",
+    "ConsumerOutcome",
+    "Consumers",
+    "ConsumersSpec",
+    "UsageTable",
+    "calibrate_brands",
+    "fit_wtp_level",
+]
+
+_MOST_BOUGHT = 0.5  # of the people without an app, in one month
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerOutcome:
+    """What consumers of a region did this month: (O,) arrays over options unless marked (A,) by app."""
+
+    users: Array
+    """People, those bought by marketing included."""
+    app_users: Array
+    """(A,) people, each counted once at an app."""
+    joins: Array
+    """People who came to the option from elsewhere."""
+    leavers: Array
+    """People who left the option for another or none: churn."""
+    acquired: Array
+    """(A,) people bought by marketing or bundling."""
+    queries: Array
+    """Queries asked after ad response and quota, throttled and metered ones included."""
+    blocked: Array
+    """Queries wanted and refused by the quota."""
+    throttled: Array
+    """Queries answered in the throttled way."""
+    eligible: Array
+    """Queries with commercial intent."""
+    impressions: Array
+    """Ad slots offered: eligible queries times ad load."""
+    fees: Array
+    """$ of subscription fees, before discounts and store fees."""
+    overage: Array
+    """$ of metered queries."""
+    quota_hit: Array
+    """Share of users who reached the quota this month."""
+    trust: Array
+    """(A,) trust weighted by users, 1 where nobody is."""
+    surplus: float
+    """Consumer surplus in $/month: expected maximum utility above that of having no app."""
+    none: float
+    """People who know the apps and hold none (slots of multi-homers counted apart)."""
+    adopted: float
+    """Share of people who know the apps."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTable:
+    """Users and queries (B, O) by band of the rank of appetite among all people; `edges` (B + 1,)."""
+
+    edges: Array
+    users: Array
+    queries: Array
+
+
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """The part of the outcome that `choose` settles."""
+
+    joins: Array
+    leavers: Array
+    acquired: Array
+    surplus: float
+
+
+class Consumers(EconomicAgent):
+    """Consumers of one region: counts of people by row and column, moved by review, inertia and redraw.
+
+    Given the public state (offers, trust, exposure, shares) people move independently, with chances that
+    depend on their row and column only, and the public state depends on people only through the counts: so
+    the counts have exactly the law of the model with one agent per consumer, at any number of people.
+
+    Rows are taste strata, those of second slots last. Columns are the O options, none, and a trial class per
+    app for people bought by marketing: they hold the app's entry tier without having chosen it, review it
+    soon and have no switching cost yet.
+    """
+
+    def __init__(self, world: World, agent_id: str, spec: ConsumersSpec) -> None:
+        """Create the agent; `agent_id`, such as "consumers.west", also names its random stream."""
+        super().__init__(world, agent_id)
+        self.spec = spec
+        self.law = ChoiceLaw(spec)
+
+    def open(self, offers: ConsumerOffers, opening_users: Array) -> Array:
+        """Set the opening month so that `opening_users` (A,) people by app are in balance; return brands
+        (A,).
+
+        Raises ValueError when there are more users than people, or users at a closed app.
+        """
+        brand = calibrate_brands(self.law, offers, opening_users)
+        offers = replace(offers, brand=brand)
+        first = np.zeros(len(brand))
+        for _ in range(60):
+            balance, first = opening_balance(self.law, offers, opening_users, first)
+        rng = self.world.stream(f"{self.agent_id}.opening") if self.world.sampling else None
+        people = self.law.people * self.spec.population
+        if rng is not None:
+            halves = np.split(people, [self.law.firsts])
+            people = np.concatenate([whole_people(half) for half in halves])
+        aware = np.full_like(people, aware_share(self.law, opening_users))
+        informed = draw_binomial(rng, people, aware)
+        self.unaware = people - informed
+        self.people = np.zeros((len(people), len(offers.app) + 1 + len(brand)))
+        self.people[:, : len(offers.app) + 1] = draw_multinomial(rng, informed, balance)
+        self.trust = np.ones((len(people), len(brand)))
+        self.fast = np.zeros((len(people), len(offers.app)))
+        self.slow = np.zeros_like(self.fast)
+        self._last_fee = offers.fee.copy()
+        return brand
+
+    @property
+    def adopted(self) -> float:
+        """Share of people who know the apps."""
+        unaware = float(self.unaware[: self.law.firsts].sum())
+        return 1.0 - unaware / (unaware + float(self.people[: self.law.firsts].sum()))
+
+    def scale_wtp(self, factor: float) -> None:
+        """Multiply everyone's WTP by `factor`, as an event or income growth does; ValueError unless > 0."""
+        if not factor > 0:
+            raise ValueError(f"factor {factor} must be positive")
+        self.law.wtp = self.law.wtp * factor
+
+    def public_state(self, offers: ConsumerOffers) -> PublicState:
+        """Return what choice depends on beside offers."""
+        apps, firsts = self.trust.shape[1], self.law.firsts
+        held = self._held(_entry_tiers(offers, apps))
+        everyone = self.law.by_app(held.sum(axis=0), offers.app, apps)
+        first = self.law.by_app(held[:firsts].sum(axis=0), offers.app, apps)
+        informed = float(self.people[:firsts].sum())
+        return PublicState(
+            trust=self.trust,
+            felt=self._felt(),
+            share=everyone / max(float(everyone.sum()), 1.0),
+            first=first / max(informed, 1.0),
+        )
+
+    def choose(self, offers: ConsumerOffers) -> None:
+        """Review, leave, become aware, redraw, and be bought by marketing: one month of moves."""
+        rng = self.world.stream(self.agent_id) if self.world.sampling else None
+        entry = _entry_tiers(offers, self.trust.shape[1])
+        options = len(offers.app)
+        shares, surplus = self.law.shares(offers, self.public_state(offers))
+        chance = np.empty_like(self.people)
+        chance[:, : options + 1] = self.law.leaving(offers, shares, self._last_fee)
+        chance[:, options + 1 :] = np.where(entry >= 0, self.spec.trial_review, 1.0)
+
+        left = draw_binomial(rng, self.people, chance)
+        informed = draw_binomial(rng, self.unaware, np.full_like(self.unaware, self._adoption()))
+        arrived = draw_multinomial(rng, left.sum(axis=1) + informed, shares)
+        self.people -= left
+        self.unaware = self.unaware - informed
+        stayed = self._held(entry)
+        self.people[:, : options + 1] += arrived
+        bought = self._buy(rng, offers, entry)
+        held = self._held(entry)
+        keep = np.divide(stayed, held, out=np.zeros_like(held), where=held > 0)
+        self.fast *= keep
+        self.slow *= keep
+
+        left_option = left[:, :options]
+        on_trial = entry >= 0
+        left_option[:, entry[on_trial]] += left[:, options + 1 :][:, on_trial]
+        redrawn = np.einsum("ro,ro->o", left_option, shares[:, :-1])
+        joins = arrived[:, :-1].sum(axis=0) - redrawn
+        joins[entry[on_trial]] += bought[on_trial]
+        self._moves = _Moves(
+            joins=joins,
+            leavers=left_option.sum(axis=0) - redrawn,
+            acquired=bought,
+            surplus=float(self.people.sum(axis=1) @ surplus),
+        )
+        self._offers = offers
+        self._last_fee = offers.fee.copy()
+
+    def use(self) -> ConsumerOutcome:
+        """Use what was chosen: exposure rises, queries respond to it, trust follows ads and scandals."""
+        offers, spec, apps = self._offers, self.spec, self.trust.shape[1]
+        self.fast += spec.fast_rate * (offers.ad_load - self.fast)
+        self.slow += spec.slow_rate * (offers.ad_load - self.slow)
+        held, use, appetite = self._appetite()
+        self._learn_trust(held)
+        users = held.sum(axis=0)
+        app_users = self.law.by_app(held, offers.app, apps)
+        queries = np.einsum("ro,ro->o", appetite, use.served)
+        wanted = appetite.sum(axis=0)
+        overage = np.einsum("ro,ro,ro->o", held, self._response(), use.payment)
+        trusted = np.einsum("ra,ra->a", app_users, self.trust)
+        by_app = app_users.sum(axis=0)
+        eligible = queries * offers.eligible
+        return ConsumerOutcome(
+            users=users,
+            app_users=by_app,
+            joins=self._moves.joins,
+            leavers=self._moves.leavers,
+            acquired=self._moves.acquired,
+            queries=queries,
+            blocked=np.where(offers.overage == BLOCKED, wanted - queries, 0.0),
+            throttled=np.einsum("ro,ro->o", appetite, use.throttled),
+            eligible=eligible,
+            impressions=eligible * offers.ad_load,
+            fees=users * offers.fee,
+            overage=overage,
+            quota_hit=np.einsum("ro,ro->o", held, use.hit) / np.maximum(users, 1e-12),
+            trust=np.where(by_app > 0, trusted / np.maximum(by_app, 1e-12), 1.0),
+            surplus=self._moves.surplus,
+            none=float(self.people[:, len(users)].sum()),
+            adopted=self.adopted,
+        )
+
+    def usage_table(self, edges: Array | None = None) -> UsageTable:
+        """Return users and queries by band of usage rank (deciles by default) and option, for this month."""
+        bands = np.linspace(0.0, 1.0, 11) if edges is None else edges
+        people, usage = usage_overlap(self.law.usage_edges, bands, self.spec.usage_sigma)
+        held, use, appetite = self._appetite()
+        return UsageTable(
+            edges=bands,
+            users=people[self.law.usage_bin].T @ held,
+            queries=usage[self.law.usage_bin].T @ (appetite * use.served),
+        )
+
+    def _held(self, entry: Index) -> Array:
+        """Return people (R, O) by the option they hold, trials at the entry tier of their app."""
+        options = self.fast.shape[1]
+        held = self.people[:, :options].copy()
+        open_app = np.flatnonzero(entry >= 0)
+        held[:, entry[open_app]] += self.people[:, options + 1 + open_app]
+        return held
+
+    def _felt(self) -> Array:
+        """Return felt ad exposure (R, O)."""
+        return self.spec.fast_weight * self.fast + (1.0 - self.spec.fast_weight) * self.slow
+
+    def _response(self) -> Array:
+        """Return the share of appetite (R, O) that is left under the felt exposure."""
+        return np.maximum(1.0 - self.spec.usage_response * self._felt(), 0.0)
+
+    def _appetite(self) -> tuple[Array, Use, Array]:
+        """Return people, use and wanted queries, (R, O)."""
+        held = self._held(_entry_tiers(self._offers, self.trust.shape[1]))
+        use = self.law.use(self._offers, self.trust)
+        return held, use, held * self.law.usage[:, None] * self._response()
+
+    def _adoption(self) -> float:
+        """Return the chance that an unaware person becomes aware this month."""
+        adopted = self.adopted
+        if adopted >= 1.0:
+            return 0.0
+        return (bass_step(adopted, self.spec.innovation, self.spec.imitation) - adopted) / (1.0 - adopted)
+
+    def _buy(self, rng: np.random.Generator | None, offers: ConsumerOffers, entry: Index) -> Array:
+        """Push people without an app into the trial class; return the people (A,) that came.
+
+        Everyone without an app is reached with the same chance: the planned number over their number, at most
+        half of them in a month.
+        """
+        none = len(offers.app)
+        wanted = np.where(entry >= 0, offers.acquired, 0.0)
+        reachable = float(self.unaware.sum() + self.people[:, none].sum())
+        if wanted.sum() <= 0.0 or reachable <= 0.0:
+            return np.zeros_like(wanted)
+        chance = np.full(len(self.people), min(float(wanted.sum()) / reachable, _MOST_BOUGHT))
+        from_unaware = draw_binomial(rng, self.unaware, chance)
+        from_none = draw_binomial(rng, self.people[:, none], chance)
+        spread = np.tile(wanted / wanted.sum(), (len(self.people), 1))
+        pushed = draw_multinomial(rng, from_unaware + from_none, spread)
+        self.unaware = self.unaware - from_unaware
+        self.people[:, none] -= from_none
+        self.people[:, none + 1 :] += pushed
+        return np.asarray(pushed.sum(axis=0))
+
+    def _learn_trust(self, held: Array) -> None:
+        """T <- T + rho (1 - T) - beta load (1 + d disclosed) T - scandal, per (row, app), kept in [0, 1]."""
+        offers, spec, apps = self._offers, self.spec, self.trust.shape[1]
+        weight = offers.ad_load * (1.0 + spec.disclosure_loss * offers.disclosed)
+        people = self.law.by_app(held, offers.app, apps)
+        load = self.law.by_app(held * weight, offers.app, apps)
+        load = np.divide(load, people, out=np.zeros_like(load), where=people > 0)
+        change = spec.trust_recovery * (1.0 - self.trust) - spec.trust_loss * load * self.trust
+        self.trust = np.clip(self.trust + change - offers.scandal, 0.0, 1.0)
+
+
+def _entry_tiers(offers: ConsumerOffers, apps: int) -> Index:
+    """Return the cheapest open option of each app (A,), -1 where the app is closed."""
+    entry = np.full(apps, -1, dtype=np.intp)
+    for option in np.lexsort((-np.arange(len(offers.fee)), offers.fee))[::-1]:
+        if offers.available[option] > 0:
+            entry[offers.app[option]] = option
+    return entry

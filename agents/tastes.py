@@ -1,0 +1,238 @@
+"""The mathematics of consumer taste: strata, nested logit, inertia, quotas, adoption, draws.
+
+Shapes: R rows (taste strata, one per consumer slot), O options (tiers of apps), A apps. All arrays are
+float64.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+_TINY = 1e-300
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(24)
+
+
+@dataclass(frozen=True, slots=True)
+class WtpMixture:
+    """WTP as a mixture of log-normal classes: share of people, median in $/month, sigma of the log."""
+
+    shares: tuple[float, ...]
+    medians: tuple[float, ...]
+    sigmas: tuple[float, ...]
+
+    def density(self, log_wtp: Array) -> Array:
+        """Return the density of ln WTP."""
+        scores = [(log_wtp - math.log(m)) / s for m, s in zip(self.medians, self.sigmas, strict=True)]
+        terms = zip(self.shares, scores, self.sigmas, strict=True)
+        return np.asarray(sum(w * np.exp(-0.5 * z * z) / (s * math.sqrt(2 * math.pi)) for w, z, s in terms))
+
+    def cumulative(self, log_wtp: Array) -> Array:
+        """Return the share of people whose ln WTP is below `log_wtp`."""
+        terms = zip(self.shares, self.medians, self.sigmas, strict=True)
+        return np.asarray(sum(w * ndtr((log_wtp - math.log(m)) / s) for w, m, s in terms))
+
+    def log_quantile(self, rank: float) -> float:
+        """Return ln WTP at a rank in (0, 1), by bisection."""
+        reach = 12.0 * max(self.sigmas)
+        low, high = math.log(min(self.medians)) - reach, math.log(max(self.medians)) + reach
+        for _ in range(80):
+            middle = 0.5 * (low + high)
+            below = float(self.cumulative(np.array([middle]))[0]) < rank
+            low, high = (middle, high) if below else (low, middle)
+        return 0.5 * (low + high)
+
+
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """Cells of taste; each array has one entry per cell.
+
+    people: share of all people, sums to 1. wtp: $/month for a tier of value 1 (geometric mean of the cell).
+    usage: mean queries a month at full appetite. ad_dislike: loss of value per unit of ad exposure, as a
+    share of WTP. usage_bin: index into `usage_edges`, the ranks (0 to 1) between which the cell's usage lies.
+    """
+
+    people: Array
+    wtp: Array
+    usage: Array
+    ad_dislike: Array
+    usage_bin: Index
+    usage_edges: Array
+
+
+def tail_edges(count: int, tail: float) -> Array:
+    """Return `count` + 1 ranks from 0 to 1, finer towards 1; the last cell holds the share `tail`."""
+    if count == 1:
+        return np.array([0.0, 1.0])
+    inner = 1.0 - tail ** (np.arange(count) / (count - 1))
+    return np.append(inner, 1.0)
+
+
+def lognormal_bin_means(edges: Array, median: float, sigma: float) -> Array:
+    """Return the mean of a log-normal variable between each two ranks of `edges`."""
+    mean = median * math.exp(0.5 * sigma * sigma)
+    return np.asarray(mean * np.diff(ndtr(ndtri(edges) - sigma)) / np.diff(edges))
+
+
+def build_strata(
+    wtp: WtpMixture,
+    usage: tuple[float, float],
+    correlation: float,
+    ad_dislike: tuple[float, float],
+    counts: tuple[int, int, int],
+) -> Strata:
+    """Cut the joint distribution of (WTP, usage, ad dislike) into cells.
+
+    `usage` and `ad_dislike` are (median, sigma) of log-normals; `correlation` is that of a Gaussian copula
+    between usage and WTP; `counts` are the numbers of WTP, usage and ad-dislike cells. WTP cells are equally
+    wide in ln WTP (the logit in price is a function of price / WTP), usage and dislike cells are finer in the
+    upper tail. Masses and usage means are integrals over the cells, so that the marginal of usage is exact at
+    any number of cells.
+    """
+    inner = np.linspace(wtp.log_quantile(0.3), wtp.log_quantile(0.9999), max(counts[0] - 1, 1))[
+        : counts[0] - 1
+    ]
+    edges = np.concatenate([[wtp.log_quantile(1e-10)], inner, [wtp.log_quantile(1 - 1e-10)]])
+    half = 0.5 * np.diff(edges)[:, None]
+    nodes = edges[:-1, None] + half * (_NODES + 1.0)
+    weight = half * _NODE_WEIGHTS * wtp.density(nodes)
+    score = ndtri(np.clip(wtp.cumulative(nodes), 1e-14, 1 - 1e-14))
+
+    usage_edges = tail_edges(counts[1], 0.01)
+    spread = math.sqrt(1.0 - correlation * correlation)
+    cut = (ndtri(usage_edges) - correlation * score[..., None]) / spread
+    mass = np.einsum("wn,wnu->wu", weight, np.diff(ndtr(cut)))
+    log_wtp = np.einsum("wn,wn,wnu->wu", weight, nodes, np.diff(ndtr(cut))) / mass
+    tilt = usage[0] * np.exp(usage[1] * correlation * score + 0.5 * (usage[1] * spread) ** 2)
+    amount = np.einsum("wn,wn,wnu->wu", weight, tilt, np.diff(ndtr(cut - usage[1] * spread)))
+
+    ad_edges = tail_edges(counts[2], 0.1)
+    shape = (*mass.shape, counts[2])
+    spread_out = [np.broadcast_to(a[..., None], shape).ravel() for a in (log_wtp, amount / mass)]
+    return Strata(
+        people=(mass[..., None] * np.diff(ad_edges)).ravel() / mass.sum(),
+        wtp=np.exp(spread_out[0]),
+        usage=spread_out[1].copy(),
+        ad_dislike=np.broadcast_to(lognormal_bin_means(ad_edges, *ad_dislike), shape).ravel(),
+        usage_bin=np.broadcast_to(np.arange(counts[1])[:, None], shape).ravel(),
+        usage_edges=usage_edges,
+    )
+
+
+def membership(app: Index, apps: int) -> Array:
+    """Return the (O, A) matrix that is 1 where the option belongs to the app."""
+    return np.eye(apps)[app]
+
+
+def nested_logit_shares(
+    v: Array,
+    app_of_option: Index,
+    lambda_tier: float,
+    lambda_app: float,
+    outside: Array | float = 0.0,
+    available: Array | float = 1.0,
+) -> tuple[Array, Array]:
+    """Return choice probabilities of the nested logit: tiers inside apps inside {any app, none}.
+
+    `v` (R, O) are utilities in units of the top level; 0 < lambda_tier <= lambda_app <= 1, all 1 is the plain
+    logit (McFadden 1978). `outside` is the utility of none, `available` (O,) the share of people to whom the
+    option is open. Returns shares (R, O + 1), the last column none, and the expected maximum utility (R,).
+    """
+    in_app = membership(app_of_option, int(app_of_option.max()) + 1)
+    top = v.max(axis=1, keepdims=True)
+    tier = np.exp((v - top) * (1.0 / lambda_tier)) * available
+    tier_sum = tier @ in_app + _TINY
+    app_weight = np.exp(np.log(tier_sum) * (lambda_tier / lambda_app))
+    app_sum = app_weight.sum(axis=1, keepdims=True)
+    any_app = top + lambda_app * np.log(app_sum)
+    none = 1.0 / (1.0 + np.exp(np.minimum(any_app - outside, 700.0)))
+    shares = np.empty((len(v), v.shape[1] + 1))
+    scale = (1.0 - none) / app_sum * app_weight / tier_sum
+    np.multiply(tier, scale[:, app_of_option], out=shares[:, :-1])
+    shares[:, -1] = none[:, 0]
+    return shares, (outside - np.log(np.maximum(none, _TINY)))[:, 0]
+
+
+def leaving_propensity(share: Array, switching_cost: float) -> Array:
+    """Return theta, the chance that a reviewing consumer gives up an option whose choice probability is
+    `share`.
+
+    theta = e^-c / (q + (1 - q) e^-c). Followed by a redraw from q in which the old option may be drawn again,
+    a plain logit gives exactly the switching-cost logit: staying has probability e^v / (e^v + e^-c sum of
+    others).
+    """
+    friction = math.exp(-switching_cost)
+    return friction / (friction + (1.0 - friction) * share)
+
+
+def bass_step(adopted: float, innovation: float, imitation: float) -> float:
+    """Return the adopted share one month on: the exact solution of dA/dt = (p + q A)(1 - A) (Bass 1969)."""
+    drive = innovation + imitation * adopted
+    if drive <= 0.0:
+        return adopted
+    left = (1.0 - adopted) / drive * math.exp(-(innovation + imitation))
+    return (1.0 - innovation * left) / (1.0 + imitation * left)
+
+
+def quota_use(usage: Array, quota: Array, variation: float) -> tuple[Array, Array]:
+    """Return the expected served share of appetite and the chance of hitting the quota, both (R, O).
+
+    A consumer's use in one month is log-normal with mean `usage` (R,) and sigma `variation`; `quota` (O,) is
+    in queries a month, infinity for none. The served share is E[min(X, quota)] / E[X].
+    """
+    with np.errstate(divide="ignore"):
+        room = np.log(quota) - np.log(usage)[:, None]
+    ratio = np.exp(np.minimum(room, 700.0))
+    hit = ndtr((-room - 0.5 * variation * variation) / variation)
+    served = ndtr((room - 0.5 * variation * variation) / variation) + np.where(hit > 0, ratio * hit, 0.0)
+    return np.minimum(served, 1.0), hit
+
+
+def metered_share(base: Array, worth: Array, cost: Array, curvature: float) -> Array:
+    """Return the share of appetite a metered consumer buys: up to where marginal value meets the price.
+
+    Value is worth * x^curvature, cost per unit of x is `cost` ($/month for the whole appetite), and `base` is
+    the share that the quota covers already. Result lies in [base, 1].
+    """
+    best = (curvature * worth / np.maximum(cost, _TINY)) ** (1.0 / (1.0 - curvature))
+    return np.clip(best, base, 1.0)
+
+
+def draw_binomial(rng: np.random.Generator | None, people: Array, chance: Array) -> Array:
+    """Return how many of `people` an event with `chance` happens to; the expectation when `rng` is None."""
+    if rng is None:
+        return people * chance
+    return rng.binomial(people.astype(np.int64), np.clip(chance, 0.0, 1.0)).astype(np.float64)
+
+
+def draw_multinomial(rng: np.random.Generator | None, people: Array, shares: Array) -> Array:
+    """Return `people` (R,) spread over the columns of `shares` (R, C); the expectation when `rng` is None."""
+    if rng is None:
+        return people[:, None] * shares
+    return rng.multinomial(people.astype(np.int64), shares).astype(np.float64)
+
+
+def whole_people(expected: Array) -> Array:
+    """Round to whole people with the total kept (largest remainders)."""
+    whole = np.floor(expected)
+    missing = round(float(expected.sum() - whole.sum()))
+    order = np.argsort(whole - expected, kind="stable")
+    whole[order[:missing]] += 1.0
+    return whole
+
+
+def usage_overlap(bin_edges: Array, band_edges: Array, sigma: float) -> tuple[Array, Array]:
+    """Return the shares of each usage bin's people and usage that fall in each band of ranks, both (U, B)."""
+
+    def overlap(cumulative: Array, bands: Array) -> Array:
+        low = np.maximum(cumulative[:-1, None], bands[:-1])
+        high = np.minimum(cumulative[1:, None], bands[1:])
+        return np.asarray(np.maximum(high - low, 0.0) / np.diff(cumulative)[:, None])
+
+    usage_bins, usage_bands = (ndtr(ndtri(edges) - sigma) for edges in (bin_edges, band_edges))
+    return overlap(bin_edges, band_edges), overlap(usage_bins, usage_bands)
