@@ -17,6 +17,7 @@ from agents.tastes import (
     metered_share,
     nested_logit_shares,
     quota_use,
+    usage_overlap,
 )
 
 BLOCKED, THROTTLED, METERED = 0, 1, 2
@@ -76,18 +77,17 @@ class PublicState:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a consumer of each row would do with each option, all (R, O).
+    """What a consumer of each row would do with each option at full appetite, all (R, O).
 
-    worth: value as a share of WTP; served: share of appetite answered (throttled answers included); hit:
-    chance of reaching the quota in a month; throttled and metered: shares of appetite; payment: $/month for
+    value: share of the worth of unlimited answers; served: share of appetite answered, throttled answers
+    included; throttled: share of appetite; hit: chance of reaching the quota in a month; payment: $/month for
     overage.
     """
 
-    worth: Array
+    value: Array
     served: Array
-    hit: Array
     throttled: Array
-    metered: Array
+    hit: Array
     payment: Array
 
 
@@ -99,21 +99,20 @@ class ChoiceLaw:
 
     def __init__(self, spec: ConsumersSpec) -> None:
         self.spec = spec
-        first = self._strata(spec.wtp_strata, spec.ad_strata)
+        first = self._strata(spec.usage_strata, spec.ad_strata)
         rows = [(first, 1.0, 1.0, 1.0)]
         if spec.multi_home > 0:
-            second = self._strata(max(spec.wtp_strata // 2, 1), 1)
+            second = self._strata(max(spec.usage_strata // 2, 1), 1)
             rows.append((second, spec.multi_home, spec.second_wtp, spec.second_usage))
         self.people = np.concatenate([s.people * share for s, share, _, _ in rows])
         self.wtp = np.concatenate([s.wtp * ratio for s, _, ratio, _ in rows])
         self.usage = np.concatenate([s.usage * ratio for s, _, _, ratio in rows])
         self.ad_dislike = np.concatenate([s.ad_dislike for s, _, _, _ in rows])
-        self.usage_bin = np.concatenate([s.usage_bin for s, _, _, _ in rows])
-        self.usage_edges = first.usage_edges
+        self._slots = [s for s, _, _, _ in rows]
         self.firsts = len(first.people)
-        self._quota_tables: dict[tuple[bytes, bool], tuple[Array, Array]] = {}
+        self._uses: dict[tuple[bytes, bytes, bool], Use] = {}
 
-    def _strata(self, wtp_cells: int, ad_cells: int) -> Strata:
+    def _strata(self, usage_cells: int, ad_cells: int) -> Strata:
         spec = self.spec
         shares = (1.0 - spec.professional_share, spec.professional_share)
         medians = (spec.casual_median * spec.wtp_level, spec.professional_median * spec.wtp_level)
@@ -122,41 +121,37 @@ class ChoiceLaw:
             (spec.usage_median, spec.usage_sigma),
             spec.usage_wtp_correlation,
             (spec.ad_dislike_median, spec.ad_dislike_sigma),
-            (wtp_cells, spec.usage_strata, ad_cells),
+            (spec.wtp_strata, usage_cells, ad_cells),
         )
 
     def use(self, offers: ConsumerOffers, trust: Array, perceived: bool = False) -> Use:
-        """Return value and use of every option at full appetite, before the response to ads.
+        """Return value and use of every option, before the response to ads.
 
-        `perceived` is the view of a consumer who chooses: usage overestimated by the flat-rate bias. Value is
-        level(frontier) exp(-slope gap) service served^curvature: relative to the frontier, bounded in its
-        level.
+        `perceived` is the view of a consumer who chooses: usage overestimated by the flat-rate bias. A
+        metered consumer buys answers beyond the quota while their marginal value exceeds the price.
         """
         spec = self.spec
+        use = self._within_quota(offers, perceived)
+        metered = np.flatnonzero(offers.overage == METERED)
+        if not len(metered):
+            return use
         usage = self.usage * (1.0 + spec.flat_rate_bias) if perceived else self.usage
-        served, hit = self._quota_table(offers.quota, usage, perceived)
+        worth = self.answers(offers)[metered] * trust[:, offers.app[metered]] * self.wtp[:, None]
+        cost = usage[:, None] * offers.overage_price[metered]
+        served = metered_share(use.served[:, metered], worth, cost, spec.usage_curvature)
+        use = Use(*(getattr(use, field).copy() for field in Use.__slots__))
+        use.payment[:, metered] = (served - use.served[:, metered]) * cost
+        use.served[:, metered] = served
+        use.value[:, metered] = served**spec.usage_curvature
+        return use
+
+    def answers(self, offers: ConsumerOffers) -> Array:
+        """Return the worth (O,) of unlimited answers in shares of WTP: level(frontier) e^(-slope gap) service.
+
+        Relative to the frontier, so that an app which stands still loses; its level is bounded.
+        """
         gap = np.maximum(offers.frontier - offers.quality, 0.0)
-        answer = self.level(offers.frontier) * np.exp(-spec.quality_slope * gap) * offers.service
-        blocked = 1.0 - served
-        throttled = blocked * (offers.overage == THROTTLED)
-        metered = np.zeros_like(served)
-        payment = np.zeros_like(served)
-        open_ended = np.flatnonzero(offers.overage == METERED)
-        if len(open_ended):
-            cost = usage[:, None] * offers.overage_price[open_ended]
-            worth = self.wtp[:, None] * answer[open_ended] * trust[:, offers.app[open_ended]]
-            base = served[:, open_ended]
-            metered[:, open_ended] = metered_share(base, worth, cost, spec.usage_curvature) - base
-            payment[:, open_ended] = metered[:, open_ended] * cost
-        valued = served + metered + spec.throttled_worth * throttled
-        return Use(
-            worth=answer * valued**spec.usage_curvature,
-            served=served + metered + throttled,
-            hit=hit,
-            throttled=throttled,
-            metered=metered,
-            payment=payment,
-        )
+        return self.level(offers.frontier) * np.exp(-self.spec.quality_slope * gap) * offers.service
 
     def shares(self, offers: ConsumerOffers, state: PublicState) -> tuple[Array, Array]:
         """Return choice probabilities (R, O + 1), the last column none, and consumer surplus (R,) in $/month.
@@ -165,13 +160,14 @@ class ChoiceLaw:
         slot never holds the first app: its weight is the share of first slots that are elsewhere.
         """
         spec = self.spec
-        use = self.use(offers, state.trust, perceived=True)
         app = offers.app
-        value = use.worth * state.trust[:, app]
+        use = self.use(offers, state.trust, perceived=True)
+        value = use.value * self.answers(offers)
+        value *= state.trust[:, app]
         value -= self.ad_dislike[:, None] * state.felt
         value += (offers.brand + spec.word_of_mouth * state.share)[app]
-        value -= (use.payment + offers.fee) / self.wtp[:, None]
-        value /= spec.price_scale
+        value -= (use.payment + offers.fee) * (1.0 / self.wtp)[:, None]
+        value *= 1.0 / spec.price_scale
         if self.firsts < len(value):
             elsewhere = np.log(np.maximum(1.0 - state.first, 1e-12))
             value[self.firsts :] += spec.lambda_app * elsewhere[app]
@@ -191,9 +187,9 @@ class ChoiceLaw:
         rise = np.clip((offers.fee - last_fee) / np.maximum(last_fee, 1e-9), 0.0, 1.0)
         calm = (1.0 - spec.review) * (1.0 - spec.price_review * rise)
         calm = calm * (1.0 - spec.quota_review * (1.0 - offers.service))
-        _, hit = self._quota_table(offers.quota, self.usage, False)
+        refused = spec.quota_review * (offers.overage != METERED)
         leave = leaving_propensity(shares, spec.switching_cost)
-        leave[:, :-1] *= 1.0 - calm * (1.0 - spec.quota_review * hit * (offers.overage != METERED))
+        leave[:, :-1] *= 1.0 - calm * (1.0 - refused * self._within_quota(offers, perceived=False).hit)
         leave[:, -1] *= spec.review
         leave[:, :-1][:, offers.available <= 0.0] = 1.0
         return leave
@@ -203,14 +199,27 @@ class ChoiceLaw:
         progress = max(frontier - 1.0, 0.0) / self.spec.frontier_reach
         return 1.0 + self.spec.frontier_gain * -math.expm1(-progress)
 
-    def _quota_table(self, quota: Array, usage: Array, perceived: bool) -> tuple[Array, Array]:
-        """Return served shares and hit chances, computed once for each set of quotas."""
-        key = (quota.tobytes(), perceived)
-        if key not in self._quota_tables:
-            if len(self._quota_tables) >= 4:
-                self._quota_tables.clear()
-            self._quota_tables[key] = quota_use(usage, quota, self.spec.monthly_variation)
-        return self._quota_tables[key]
+    def _within_quota(self, offers: ConsumerOffers, perceived: bool) -> Use:
+        """Return use without metered answers, computed once for each set of quotas."""
+        key = (offers.quota.tobytes(), offers.overage.tobytes(), perceived)
+        if key not in self._uses:
+            if len(self._uses) >= 4:
+                self._uses.clear()
+            spec = self.spec
+            usage = self.usage * (1.0 + spec.flat_rate_bias) if perceived else self.usage
+            served, hit = quota_use(usage, offers.quota, spec.monthly_variation)
+            throttled = (1.0 - served) * (offers.overage == THROTTLED)
+            value = (served + spec.throttled_worth * throttled) ** spec.usage_curvature
+            self._uses[key] = Use(value, served + throttled, throttled, hit, np.zeros_like(served))
+        return self._uses[key]
+
+    def usage_bands(self, edges: Array) -> tuple[Array, Array]:
+        """Return the shares of each row's people and of its usage by band of usage rank, both (R, B)."""
+        parts = [usage_overlap(s.usage_edges, edges, self.spec.usage_sigma) for s in self._slots]
+        bins = [s.usage_bin for s in self._slots]
+        people = [part[0][cells] for part, cells in zip(parts, bins, strict=True)]
+        usage = [part[1][cells] for part, cells in zip(parts, bins, strict=True)]
+        return np.concatenate(people), np.concatenate(usage)
 
     def by_app(self, amounts: Array, app: Index, apps: int) -> Array:
         """Return amounts (..., O) summed over the tiers of each app (..., A)."""

@@ -1,5 +1,9 @@
 """Parameters of the consumers of one region, with unit, source and plausible range."""
 
+from typing import Self
+
+from pydantic import model_validator
+
 from agents.parameters import Parameters, param
 
 
@@ -41,7 +45,7 @@ class ConsumersSpec(Parameters):
         1.0, unit="log points", source="judgement", span=(0.7, 1.3), gt=0, doc="spread, professional"
     )
     wtp_level: float = param(
-        1.0, unit="ratio", source="fit to F-A13 by fit_wtp_level", span=(0.5, 6.0), gt=0,
+        2.47, unit="ratio", source="fit to F-A13 by fit_wtp_level", span=(0.5, 6.0), gt=0,
         doc="multiplies both medians; fitted to paid conversion with the free tier present",
     )  # fmt: skip
     price_scale: float = param(
@@ -127,7 +131,7 @@ class ConsumersSpec(Parameters):
         0.8, unit="dissimilarity", source="judgement", span=(0.5, 1.0), gt=0, le=1, doc="of apps against none"
     )
     review: float = param(
-        0.14, unit="per month", source="F-A15", span=(0.08, 0.25), ge=0, le=1, doc="base hazard of a review"
+        0.15, unit="per month", source="F-A15", span=(0.08, 0.25), ge=0, le=1, doc="base hazard of a review"
     )
     price_review: float = param(
         0.5,
@@ -139,7 +143,7 @@ class ConsumersSpec(Parameters):
         doc="extra, when the fee rises",
     )
     quota_review: float = param(
-        0.5,
+        0.35,
         unit="probability",
         source="F-A3",
         span=(0.2, 0.8),
@@ -154,16 +158,21 @@ class ConsumersSpec(Parameters):
         1.5, unit="utils", source="F-A15", span=(0.5, 3.0), ge=0, doc="cost c of leaving an option"
     )
     ad_dislike_median: float = param(
-        0.1, unit="share of WTP", source="judgement", span=(0.03, 0.3), gt=0, doc="value lost at ad load 1"
+        0.15,
+        unit="share of WTP",
+        source="judgement",
+        span=(0.03, 0.3),
+        gt=0,
+        doc="value lost per ad per query",
     )
     ad_dislike_sigma: float = param(
         1.0, unit="log points", source="judgement", span=(0.5, 1.5), gt=0, doc="spread of ad dislike"
     )
     fast_weight: float = param(
-        0.3,
+        0.9,
         unit="share",
         source="F-V5",
-        span=(0.1, 0.5),
+        span=(0.6, 1.0),
         ge=0,
         le=1,
         doc="of the fast stock in felt exposure",
@@ -175,18 +184,18 @@ class ConsumersSpec(Parameters):
         0.2, unit="per month", source="F-V5", span=(0.1, 0.3), gt=0, le=1, doc="speed of the slow stock"
     )
     usage_response: float = param(
-        0.1, unit="share of usage", source="F-V6", span=(0.03, 0.3), ge=0, le=1, doc="lost at felt exposure 1"
+        0.6, unit="share of usage", source="F-V5", span=(0.2, 1.0), ge=0, le=1, doc="lost per ad per query"
     )
     trust_recovery: float = param(
         0.05, unit="per month", source="behaviour section 7", span=(0.02, 0.1), ge=0, le=1, doc="rho_T"
     )
     trust_loss: float = param(
-        0.02,
+        0.01,
         unit="per month",
-        source="behaviour section 7",
-        span=(0.005, 0.05),
+        source="F-V5, by the ratio 3:1",
+        span=(0.002, 0.03),
         ge=0,
-        doc="beta, at ad load 1",
+        doc="beta, per ad per query",
     )
     disclosure_loss: float = param(
         2.0, unit="ratio", source="F-V7 for the sign", span=(0.0, 4.0), ge=0, doc="d, added by disclosed ads"
@@ -207,7 +216,7 @@ class ConsumersSpec(Parameters):
         0.002, unit="per month", source="judgement", span=(0.0, 0.01), ge=0, doc="Bass p of awareness"
     )
     imitation: float = param(
-        0.14, unit="per month", source="F-A13 and opening", span=(0.05, 0.25), ge=0, doc="Bass q of awareness"
+        0.17, unit="per month", source="F-A13 and opening", span=(0.05, 0.25), ge=0, doc="Bass q of awareness"
     )
     take_up: float = param(
         0.8,
@@ -218,13 +227,21 @@ class ConsumersSpec(Parameters):
         lt=1,
         doc="aware people who use an app at first",
     )
-    wtp_strata: int = param(16, unit="cells", source="doubling test", ge=1, doc="cells of WTP")
-    usage_strata: int = param(5, unit="cells", source="doubling test", ge=1, doc="cells of usage")
+    wtp_strata: int = param(12, unit="cells", source="doubling test", ge=1, doc="cells of WTP")
+    usage_strata: int = param(4, unit="cells", source="doubling test", ge=1, doc="cells of usage")
     ad_strata: int = param(2, unit="cells", source="doubling test", ge=1, doc="cells of ad dislike")
+
+    @model_validator(mode="after")
+    def _nested(self) -> Self:
+        """Refuse a nest whose inside is more varied than its outside: no utility maximiser behaves so."""
+        if self.lambda_tier > self.lambda_app:
+            raise ValueError(f"lambda_tier {self.lambda_tier} must not exceed lambda_app {self.lambda_app}")
+        return self
 
 
 CHINA: dict[str, float] = {
     "population": 1.0e9,
+    "wtp_level": 2.64,
     "casual_median": 0.5,
     "casual_sigma": 1.2,
     "professional_share": 0.015,

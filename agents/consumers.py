@@ -14,7 +14,6 @@ from agents.tastes import (
     bass_step,
     draw_binomial,
     draw_multinomial,
-    usage_overlap,
     whole_people,
 )
 from agents.world import World
@@ -207,8 +206,9 @@ class Consumers(EconomicAgent):
     def use(self) -> ConsumerOutcome:
         """Use what was chosen: exposure rises, queries respond to it, trust follows ads and scandals."""
         offers, spec, apps = self._offers, self.spec, self.trust.shape[1]
-        self.fast += spec.fast_rate * (offers.ad_load - self.fast)
-        self.slow += spec.slow_rate * (offers.ad_load - self.slow)
+        exposure = offers.ad_load * offers.eligible
+        self.fast += spec.fast_rate * (exposure - self.fast)
+        self.slow += spec.slow_rate * (exposure - self.slow)
         held, use, appetite = self._appetite()
         self._learn_trust(held)
         users = held.sum(axis=0)
@@ -242,12 +242,12 @@ class Consumers(EconomicAgent):
     def usage_table(self, edges: Array | None = None) -> UsageTable:
         """Return users and queries by band of usage rank (deciles by default) and option, for this month."""
         bands = np.linspace(0.0, 1.0, 11) if edges is None else edges
-        people, usage = usage_overlap(self.law.usage_edges, bands, self.spec.usage_sigma)
+        people, usage = self.law.usage_bands(bands)
         held, use, appetite = self._appetite()
         return UsageTable(
             edges=bands,
-            users=people[self.law.usage_bin].T @ held,
-            queries=usage[self.law.usage_bin].T @ (appetite * use.served),
+            users=people.T @ held,
+            queries=usage.T @ (appetite * use.served),
         )
 
     def _held(self, entry: Index) -> Array:
@@ -301,9 +301,12 @@ class Consumers(EconomicAgent):
         return np.asarray(pushed.sum(axis=0))
 
     def _learn_trust(self, held: Array) -> None:
-        """T <- T + rho (1 - T) - beta load (1 + d disclosed) T - scandal, per (row, app), kept in [0, 1]."""
+        """T <- T + rho (1 - T) - beta load (1 + d disclosed) T - scandal, per (row, app), kept in [0, 1].
+
+        The load is in ads per query, the mean over the app's users of the row.
+        """
         offers, spec, apps = self._offers, self.spec, self.trust.shape[1]
-        weight = offers.ad_load * (1.0 + spec.disclosure_loss * offers.disclosed)
+        weight = offers.ad_load * offers.eligible * (1.0 + spec.disclosure_loss * offers.disclosed)
         people = self.law.by_app(held, offers.app, apps)
         load = self.law.by_app(held * weight, offers.app, apps)
         load = np.divide(load, people, out=np.zeros_like(load), where=people > 0)
@@ -313,8 +316,6 @@ class Consumers(EconomicAgent):
 
 def _entry_tiers(offers: ConsumerOffers, apps: int) -> Index:
     """Return the cheapest open option of each app (A,), -1 where the app is closed."""
-    entry = np.full(apps, -1, dtype=np.intp)
-    for option in np.lexsort((-np.arange(len(offers.fee)), offers.fee))[::-1]:
-        if offers.available[option] > 0:
-            entry[offers.app[option]] = option
-    return entry
+    order = np.lexsort((offers.fee, offers.available <= 0.0, offers.app))
+    first = order[np.searchsorted(offers.app[order], np.arange(apps))]
+    return np.where(offers.available[first] > 0.0, first, -1)

@@ -94,9 +94,8 @@ def build_strata(
     upper tail. Masses and usage means are integrals over the cells, so that the marginal of usage is exact at
     any number of cells.
     """
-    inner = np.linspace(wtp.log_quantile(0.3), wtp.log_quantile(0.9999), max(counts[0] - 1, 1))[
-        : counts[0] - 1
-    ]
+    lowest = wtp.log_quantile(min(0.5, 6.0 / counts[0]))
+    inner = np.linspace(lowest, wtp.log_quantile(0.9999), max(counts[0] - 1, 1))[: counts[0] - 1]
     edges = np.concatenate([[wtp.log_quantile(1e-10)], inner, [wtp.log_quantile(1 - 1e-10)]])
     half = 0.5 * np.diff(edges)[:, None]
     nodes = edges[:-1, None] + half * (_NODES + 1.0)
@@ -207,7 +206,10 @@ def draw_binomial(rng: np.random.Generator | None, people: Array, chance: Array)
     """Return how many of `people` an event with `chance` happens to; the expectation when `rng` is None."""
     if rng is None:
         return people * chance
-    return rng.binomial(people.astype(np.int64), np.clip(chance, 0.0, 1.0)).astype(np.float64)
+    drawn = np.zeros(people.shape)
+    some = np.flatnonzero(people)
+    drawn.ravel()[some] = rng.binomial(people.ravel()[some].astype(np.int64), chance.ravel()[some])
+    return drawn
 
 
 def draw_multinomial(rng: np.random.Generator | None, people: Array, shares: Array) -> Array:
