@@ -13,17 +13,18 @@ class Efficiencies:
 
     bandwidth: float
     arithmetic: float
+    operand_reuse: float
     grouped_gemm: float
     fp4_derate: float
     attention_bandwidth: float
-    attention_arithmetic: float
     activation_traffic: float
     interference: float
     scale_up: float
     scale_out: float
     popularity_cv: float
-    layer_us: float
-    moe_layer_us: float
+    kernel_us: float
+    compiled_launch: float
+    tile_ns: float
     collective_us: float
     step_us: float
     sequence_us: float

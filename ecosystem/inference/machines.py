@@ -13,9 +13,29 @@ WEIGHT_BYTES = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5625, "int4": 0.5
 64).
 """
 
+LEGACY_PEAK = 2.0 * 312e12
+"""bf16 FLOP/s of matrix instructions as of 2020 on newer chips."""
+
 
 def _array(value: float) -> Floats:
     return np.asarray(float(value))
+
+
+def _kernels(card: ModelCard) -> int:
+    """Kernels of one step, counted from the layer's data flow (fused as current engines fuse them).
+
+    Softmax attention, grouped-query or latent: norm, input product, rotation, cache write, attention, its
+    reduction, output product (the latent's extra products replace rotation and norm kernels that fuse with them).
+    A sparse index: three products, norm, two rotations, two Hadamard transforms, two quantisations, cache write,
+    weights, scores, top-k, two index translations. Linear attention: two input products, reordering, convolution,
+    two gates, two norms, recurrence, gated norm, output product and its norm. Dense feed-forward: gate-up,
+    activation, down. Experts: norm, router, top-k, alignment, permutation, product, activation, product, reduction;
+    a shared expert: gate-up, activation, down.
+    """
+    softmax = 7 + (16 if card.index_topk else 0)
+    attention = (card.layers - card.linear_layers) * softmax + card.linear_layers * 12
+    experts = 9 + (3 if card.shared_expert_ffn else 0)
+    return attention + card.dense_layers * 3 + card.moe_layers * experts
 
 
 @lru_cache(maxsize=256)
@@ -57,6 +77,9 @@ def architecture(card: ModelCard) -> Architecture:
         "index_flops": 2.0 * card.index_heads * card.index_dim,
         "index_width": card.index_dim,
         "window": card.window,
+        "kernels": _kernels(card),
+        "attention_products": card.layers * (8 if card.uses_latent else 4),
+        "ffn_products": card.layers * 2,
     }
     return Architecture(**{name: _array(value) for name, value in values.items()})
 
@@ -73,48 +96,77 @@ def chip(card: Accelerator) -> Chip:
     )
 
 
-def peak(card: Accelerator, weights: str, *, narrow_activations: bool = True) -> float:
-    """Peak FLOP/s at which an accelerator multiplies weights of a format; without native support, bf16's."""
+def peak(card: Accelerator, weights: str) -> float:
+    """Peak FLOP/s at which an accelerator multiplies weights of a format; without native support, bf16's.
+
+    Weight-only INT4 kernels (Marlin) use the matrix instructions of 2020, which later chips run no faster than
+    about twice an A100.
+    """
+    if weights == "int4":
+        return min(card.peak_bf16, LEGACY_PEAK)
     native = {"bf16": card.peak_bf16, "fp8": card.peak_fp8, "int8": card.peak_int8, "fp4": card.peak_fp4}
-    if not narrow_activations or weights == "int4":
-        return card.peak_bf16
     return max(native[weights], card.peak_bf16)
 
 
-def formats(card: Accelerator, model: ModelCard, weights: str) -> Formats:
-    """Number formats of a deployment whose matrix weights are in `weights`.
+def formats(card: Accelerator, model: ModelCard, weights: str, dense: str | None = None) -> Formats:
+    """Number formats of a deployment with experts in `weights` and the other matrices in `dense` (same if None).
 
-    Published 4-bit checkpoints of mixture-of-experts models leave the attention projections in bf16.
-    The cache is FP8 where weights are 8 bits or fewer on a chip with FP8 arithmetic, else bf16.
+    Published 4-bit checkpoints of mixture-of-experts models leave the attention projections in bf16. MXFP4
+    checkpoints multiply 8-bit activations, so at the FP8 peak. Expert models in 8 bits have a scale per block, for
+    which activations are quantised by kernels of their own; other formats fold that into the kernel before.
+    The cache is 8 bits wide where weights are narrower than bf16.
     """
-    narrow = weights in ("fp4", "int4")
-    attention = "bf16" if narrow and model.experts else weights
-    dense = weights
-    multiplies_fp4 = weights == "fp4" and card.peak_fp4 > 0
+    dense = dense or weights
+    weights = weights if model.experts else dense
+    attention = "bf16" if dense in ("fp4", "int4") and model.experts else dense
+    narrow = model.weights == "mxfp4"
+    blocks = bool(model.experts)
+
+    def compute(weight: str) -> str:
+        return "fp8" if weight == "fp4" and narrow else weight
+
+    def derated(weight: str) -> bool:
+        """FP4 arithmetic, or the unpacking of 4-bit weights where FP4 arithmetic is missing."""
+        return weight == "fp4" and not (narrow and card.peak_fp4 > 0)
+
+    def quantised(weight: str) -> bool:
+        return blocks and weight in ("fp8", "int8")
     return Formats(
         attention_bytes=_array(WEIGHT_BYTES[attention]),
         gemm_bytes=_array(WEIGHT_BYTES[dense]),
         expert_bytes=_array(WEIGHT_BYTES[weights]),
         cache_bytes=_array(1.0 if weights != "bf16" else 2.0),
         attention_peak=_array(peak(card, attention)),
-        gemm_peak=_array(peak(card, dense)),
-        expert_peak=_array(peak(card, weights)),
+        gemm_peak=_array(peak(card, compute(dense))),
+        expert_peak=_array(peak(card, compute(weights))),
         core_peak=_array(card.peak_bf16),
-        gemm_fp4=_array(multiplies_fp4),
-        expert_fp4=_array(multiplies_fp4),
+        gemm_fp4=_array(derated(dense)),
+        expert_fp4=_array(derated(weights)),
+        attention_quantised=_array(quantised(attention)),
+        ffn_quantised=_array(quantised(weights)),
     )
 
 
 def layout(
-    *, tp: int = 1, dp: int = 1, ep: int = 1, pp: int = 1, overlap: float = 0.0, redundancy: float = 1.0
+    *,
+    tp: int = 1,
+    dp: int = 1,
+    ep: int = 1,
+    pp: int = 1,
+    overlap: float = 0.0,
+    redundancy: float = 1.0,
+    compiled: bool = False,
 ) -> Layout:
     """A layout from whole numbers; experts not shared out by `ep` are sliced over the remaining ranks."""
-    return Layout(_array(tp), _array(dp), _array(ep), _array(pp), _array(overlap), _array(redundancy))
+    return Layout(*(_array(value) for value in (tp, dp, ep, pp, overlap, redundancy, compiled)))
 
 
-def machine(model: ModelCard, accelerator: Accelerator, weights: str, spread: Layout) -> Machine:
+def machine(
+    model: ModelCard, accelerator: Accelerator, weights: str, spread: Layout, *, dense: str | None = None
+) -> Machine:
     """One deployment as scalars; stack the parts for more."""
-    return Machine(architecture(model), chip(accelerator), formats(accelerator, model, weights), spread)
+    widths = formats(accelerator, model, weights, dense)
+    return Machine(architecture(model), chip(accelerator), widths, spread)
 
 
 def stack(machines: list[Machine]) -> Machine:

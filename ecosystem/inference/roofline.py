@@ -13,8 +13,13 @@ import numpy as np
 from ecosystem.inference.batching import Arrays, Floats
 from ecosystem.inference.efficiencies import Efficiencies
 
+TILE_COLUMNS = 128.0
+"""Columns of a weight tile: each is a thread block that first fills its pipeline."""
 TILE = 16.0
 """Rows of the smallest matrix tile: fewer rows cost as much arithmetic."""
+BALANCED_SPREAD = 0.15
+"""Coefficient of variation of rank loads that a load balancer with spare expert slots leaves: SGLang on 32 H100
+reached 6,288 tokens a second, 7,417 with perfect balance (LMSYS 2025-05-05)."""
 ROUTED_NODES = 4.0
 """Nodes that the experts of one token may lie on (group-limited routing of DeepSeek-V3, arXiv 2412.19437)."""
 
@@ -52,6 +57,11 @@ class Architecture(Arrays):
     index_flops: Floats
     index_width: Floats
     window: Floats
+    kernels: Floats
+    """Kernels launched in a step, all layers, collectives and quantisation apart."""
+    attention_products: Floats
+    """Matrix products of attention in a step whose input is quantised first where weights are narrow."""
+    ffn_products: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,9 @@ class Formats(Arrays):
     core_peak: Floats
     gemm_fp4: Floats
     expert_fp4: Floats
+    attention_quantised: Floats
+    """1 where the inputs of attention's matrix products are quantised on the fly."""
+    ffn_quantised: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +110,8 @@ class Layout(Arrays):
     """Share of communication hidden behind computation (two micro-batches), 0 for serial engines."""
     redundancy: Floats
     """Expert slots per expert: copies of hot experts spread their load (1: none)."""
+    compiled: Floats
+    """1 where the engine compiles the model ahead of time (TensorRT-LLM) and so fuses and overlaps launches."""
 
     @property
     def ranks(self) -> Floats:
@@ -131,6 +146,11 @@ class Operation:
     fixed: Floats
     seconds: Floats
 
+    def times(self, parts: Floats) -> "Operation":
+        """The same work `parts` times in a row."""
+        resources = (self.memory, self.arithmetic, self.network, self.fixed, self.seconds)
+        return Operation(self.name, *(parts * seconds for seconds in resources))
+
     @property
     def binding(self) -> np.ndarray:
         """The resource that takes longest: 'bandwidth', 'arithmetic', 'network' or 'fixed'."""
@@ -153,6 +173,7 @@ class Machine:
 
 
 ZERO = np.zeros(())
+BF16 = np.full((), 2.0)
 
 
 def _roofline(name: str, memory: Floats, arithmetic: Floats, rho: float, fixed: Floats = ZERO) -> Operation:
@@ -174,6 +195,15 @@ def touched_experts(experts: Floats, per_token: Floats, rows: Floats, popularity
     return experts * (1.0 - missed)
 
 
+def _compute(flops: Floats, peak: Floats, width: Floats, m: Machine, eff: Efficiencies) -> Floats:
+    """Seconds of dense arithmetic: at the sustained share of the peak, plus the time to feed operands.
+
+    Each number brought in from memory is used for `operand_reuse` flops, whatever the peak: chips with much
+    bandwidth for their arithmetic (H20) come nearer to their peak than compute-rich ones.
+    """
+    return flops * (1.0 / (eff.arithmetic * peak) + width / (eff.operand_reuse * m.chip.bandwidth))
+
+
 def _projections(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
     """Query, key, value and output projections, and the projections of linear-attention layers."""
     a, f, tp = m.model, m.formats, m.layout.tp
@@ -182,7 +212,8 @@ def _projections(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
     parameters = softmax_layers * (a.attention_sharded / tp + a.attention_copied + key_value)
     parameters = parameters + a.linear_layers * a.linear / tp
     memory = parameters * f.attention_bytes / (eff.bandwidth * m.chip.bandwidth)
-    arithmetic = 2.0 * np.maximum(rows, TILE) * parameters / (eff.arithmetic * f.attention_peak)
+    flops = 2.0 * np.maximum(rows, TILE) * parameters
+    arithmetic = _compute(flops, f.attention_peak, f.attention_bytes, m, eff)
     return _roofline("attention projections", memory, arithmetic, eff.interference)
 
 
@@ -191,8 +222,8 @@ def _feed_forward(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
     a, f, layout = m.model, m.formats, m.layout
     parameters = (a.dense_layers * a.dense_ffn + a.moe_layers * a.shared) / layout.tp
     memory = parameters * f.gemm_bytes / (eff.bandwidth * m.chip.bandwidth)
-    peak = eff.arithmetic * np.where(f.gemm_fp4 > 0, eff.fp4_derate, 1.0) * f.gemm_peak
-    arithmetic = 2.0 * np.maximum(rows, TILE) * parameters / peak
+    peak = np.where(f.gemm_fp4 > 0, eff.fp4_derate, 1.0) * f.gemm_peak
+    arithmetic = _compute(2.0 * np.maximum(rows, TILE) * parameters, peak, f.gemm_bytes, m, eff)
     return _roofline("feed-forward", memory, arithmetic, eff.interference)
 
 
@@ -209,14 +240,17 @@ def _experts(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
     busiest = mean_touched + spread * np.sqrt(np.maximum(mean_touched * (1.0 - chance), 0.0))
     busiest = np.minimum(busiest, resident)
     assigned = everyone * a.experts_per_token / layout.ep
-    skew = eff.popularity_cv**2 * layout.ep / (np.maximum(a.experts, 1.0) * layout.redundancy**2)
+    placed_blindly = eff.popularity_cv**2 * layout.ep / np.maximum(a.experts, 1.0)
+    skew = np.where(layout.redundancy > 1.0, BALANCED_SPREAD**2, placed_blindly)
     imbalance = 1.0 + spread * np.sqrt(skew + 1.0 / np.maximum(assigned, 1.0))
     tokens = np.maximum(assigned * imbalance, busiest * TILE)
     per_slice = a.moe_layers * a.expert / slices
     memory = busiest * per_slice * f.expert_bytes / (eff.bandwidth * m.chip.bandwidth)
-    derate = eff.grouped_gemm * np.where(f.expert_fp4 > 0, eff.fp4_derate, 1.0)
-    arithmetic = 2.0 * tokens * per_slice / (eff.arithmetic * derate * f.expert_peak)
-    return _roofline("routed experts", memory, arithmetic, eff.interference)
+    peak = np.where(f.expert_fp4 > 0, eff.fp4_derate, 1.0) * f.expert_peak
+    arithmetic = _compute(2.0 * tokens * per_slice, peak, f.expert_bytes, m, eff) / eff.grouped_gemm
+    tiles = (2.0 * a.expert_width / slices + a.hidden) / TILE_COLUMNS
+    filling = 1e-9 * eff.tile_ns * a.moe_layers * busiest * tiles
+    return _roofline("routed experts", memory, arithmetic, eff.interference, filling)
 
 
 def _attention(m: Machine, load: Load, eff: Efficiencies) -> Operation:
@@ -243,7 +277,7 @@ def _attention(m: Machine, load: Load, eff: Efficiencies) -> Operation:
         flops + 6.0 * (load.sequences * load.verified + load.prefill) * a.linear_layers * a.linear_state / tp
     )
     memory = (cache + index + state) / (eff.attention_bandwidth * m.chip.bandwidth)
-    arithmetic = flops / (eff.attention_arithmetic * f.core_peak)
+    arithmetic = _compute(flops, f.core_peak, BF16, m, eff)
     return _roofline("attention", memory, arithmetic, eff.interference)
 
 
@@ -265,7 +299,7 @@ def _head(m: Machine, load: Load, eff: Efficiencies) -> Operation:
     a, layout = m.model, m.layout
     rows = np.maximum(load.sequences * load.verified, 1.0)
     memory = a.head * 2.0 / layout.tp / (eff.bandwidth * m.chip.bandwidth)
-    arithmetic = 2.0 * rows * a.head / layout.tp / (eff.arithmetic * m.formats.core_peak)
+    arithmetic = _compute(2.0 * rows * a.head / layout.tp, m.formats.core_peak, BF16, m, eff)
     return _roofline("output head", memory, arithmetic, eff.interference)
 
 
@@ -277,7 +311,12 @@ def _all_reduce(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
     after_ffn = a.dense_layers + a.moe_layers * (layout.dp == 1.0)
     count = np.where(layout.tp > 1.0, a.layers + after_ffn, 0.0)
     message = rows * a.hidden * 2.0
-    inside = 2.0 * (layout.tp - 1.0) / layout.tp * message / (eff.scale_up * chip.scale_up)
+    others = layout.tp - 1.0
+    latency = 1e-6 * eff.collective_us
+    sending = message / (eff.scale_up * chip.scale_up)
+    one_shot = latency + others * sending
+    ring = others * latency + 2.0 * others / layout.tp * sending
+    inside = np.minimum(one_shot, ring)
     nodes = np.maximum(layout.tp / chip.domain, 1.0)
     outside = (
         2.0
@@ -286,8 +325,8 @@ def _all_reduce(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
         * message
         / (eff.scale_out * chip.scale_out * np.minimum(layout.tp, chip.domain))
     )
-    network = count * np.maximum(inside, outside)
-    fixed = count * eff.collective_us * 1e-6
+    network = count * (np.maximum(inside, outside + latency) - latency)
+    fixed = count * latency
     return Operation("all-reduce", ZERO, ZERO, network, fixed, network + fixed)
 
 
@@ -316,33 +355,47 @@ def _all_to_all(m: Machine, load: Load, rows: Floats, eff: Efficiencies) -> Oper
     return Operation("all-to-all", ZERO, ZERO, network, fixed, network + fixed)
 
 
-def _fixed(m: Machine, load: Load, eff: Efficiencies) -> Operation:
-    """Kernel launches of each layer, and the host's work between steps."""
-    a = m.model
-    kernels = a.layers * eff.layer_us + a.moe_layers * eff.moe_layer_us
-    host = eff.step_us + eff.sequence_us * load.sequences * m.layout.dp
-    fixed = 1e-6 * (kernels + host)
-    return Operation("fixed overhead", ZERO, ZERO, ZERO, fixed, fixed)
+def _launches(m: Machine, eff: Efficiencies) -> Operation:
+    """Launch and drain of each kernel of the step."""
+    a, f = m.model, m.formats
+    kernels = a.kernels + f.attention_quantised * a.attention_products + f.ffn_quantised * a.ffn_products
+    launch = eff.kernel_us * np.where(m.layout.compiled > 0, eff.compiled_launch, 1.0)
+    fixed = 1e-6 * kernels * launch
+    return Operation("kernel launches", ZERO, ZERO, ZERO, fixed, fixed)
+
+
+def _host(load: Load, eff: Efficiencies) -> Operation:
+    """The host's work between steps: scheduling, sampling and output of each sequence of the rank."""
+    fixed = 1e-6 * (eff.step_us + eff.sequence_us * load.sequences)
+    return Operation("host", ZERO, ZERO, ZERO, fixed, fixed)
 
 
 def step_operations(machine: Machine, load: Load, eff: Efficiencies) -> tuple[Operation, ...]:
-    """Every operation of one step, in order; their hidden communication is in `step_seconds`."""
-    rows = load.sequences * load.verified + load.prefill
+    """Every operation of one step, in order; what communication hides is in `hidden_communication`.
+
+    A layout that overlaps communication splits the step into two micro-batches that take turns, and pays weights
+    and launches twice for it.
+    """
+    parts = np.where(machine.layout.overlap > 0.0, 2.0, 1.0)
+    sequences, prefill = load.sequences / parts, load.prefill / parts
+    part = Load(sequences, load.verified, load.context, prefill, load.prefill_context)
+    rows = sequences * load.verified + prefill
     return (
-        _projections(machine, rows, eff),
-        _attention(machine, load, eff),
-        _feed_forward(machine, rows, eff),
-        _experts(machine, rows, eff),
-        _elementwise(machine, rows, eff),
+        _projections(machine, rows, eff).times(parts),
+        _attention(machine, part, eff).times(parts),
+        _feed_forward(machine, rows, eff).times(parts),
+        _experts(machine, rows, eff).times(parts),
+        _elementwise(machine, rows, eff).times(parts),
         _head(machine, load, eff),
-        _all_reduce(machine, rows, eff),
-        _all_to_all(machine, load, rows, eff),
-        _fixed(machine, load, eff),
+        _all_reduce(machine, rows, eff).times(parts),
+        _all_to_all(machine, part, rows, eff).times(parts),
+        _launches(machine, eff).times(parts),
+        _host(load, eff),
     )
 
 
 def hidden_communication(machine: Machine, operations: tuple[Operation, ...]) -> Floats:
-    """Seconds of communication that run behind computation (two micro-batches that take turns)."""
+    """Seconds of communication that run behind computation."""
     communication = sum((o.network for o in operations), ZERO)
     computation = sum((o.seconds - o.network - o.fixed for o in operations), ZERO)
     return machine.layout.overlap * np.minimum(communication, computation)

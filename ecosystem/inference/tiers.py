@@ -39,8 +39,7 @@ class Tier:
         """The efficiencies with this tier's launch overheads."""
         return replace(
             eff,
-            layer_us=eff.layer_us * self.launch_factor,
-            moe_layer_us=eff.moe_layer_us * self.launch_factor,
+            kernel_us=eff.kernel_us * self.launch_factor,
             step_us=eff.step_us * self.launch_factor,
         )
 
@@ -48,7 +47,7 @@ class Tier:
 TIERS: dict[TierName, Tier] = {
     "naive": Tier("naive", False, 16.0, 5.0, 0.0, 1.0, 1.0, 1.0, False, 16, False),
     "tuned": Tier("tuned", False, 256.0, 1.0, 0.0, 1.0, 1.0, 1.0, True, 16, True),
-    "wide": Tier("wide", True, 1024.0, 1.0, 0.8, 1.125, 1.0, 1.0, True, 144, True),
+    "wide": Tier("wide", True, 1024.0, 1.0, 0.65, 1.125, 1.0, 1.0, True, 144, True),
 }
 
 
