@@ -1,6 +1,6 @@
 """Fitting tastes to the opening month: brands to users by app, the WTP level to paid conversion."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,63 +9,70 @@ from agents.consumer_spec import ConsumersSpec
 from agents.tastes import Array
 
 _STEPS = 2000
-_TOLERANCE = 1e-10
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A fitted opening: brands (A,), share of people who are aware, their places (R, O + 1), the last none."""
+
+    brand: Array
+    aware: float
+    balance: Array
 
 
 def calibrate_brands(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array) -> Array:
-    """Return brands (A,) at which the law of leaving and redrawing keeps `opening_users` (A,) people by app.
+    """Return the brands (A,) of `fit_opening`."""
+    return fit_opening(law, offers, opening_users).brand
+
+
+def fit_opening(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array) -> Opening:
+    """Fit brands so that the law of leaving and redrawing keeps `opening_users` (A,) people by app.
 
     A contraction in the logarithm of shares (Berry, Levinsohn and Pakes 1995), on the stationary distribution
-    instead of one draw, so that the opening does not drift by itself. Apps without users keep their brand.
-    Raises ValueError when the users are more than the people who can be aware, or an app with users is
-    closed.
+    instead of one draw, so that the opening does not drift by itself; trust is full and nobody has seen ads.
+    Apps without users keep their brand: close those that do not exist yet (`available` 0). Raises ValueError when the users are more than the people who can be
+    aware, or an app with users is closed.
     """
-    rate = aware_share(law, opening_users)
+    aware = _aware_share(law, opening_users)
+    apps = len(opening_users)
     fitted = opening_users > 0
-    if not np.all(law.by_app(offers.available[None, :], offers.app, len(opening_users))[0, fitted] > 0):
+    if not np.all(law.by_app(offers.available, offers.app, apps)[fitted] > 0):
         raise ValueError("an app with opening users has no open tier")
-    people = law.people * law.spec.population * rate
+    people = law.people * law.spec.population * aware
     brand = offers.brand.copy()
-    first = np.zeros(len(brand))
+    state = PublicState(
+        trust=np.ones((len(people), apps)),
+        felt=np.zeros((len(people), len(offers.app))),
+        share=opening_users / opening_users.sum(),
+        first=np.zeros(apps),
+    )
     for _ in range(_STEPS):
-        balance, first = opening_balance(law, replace(offers, brand=brand), opening_users, first)
-        users = law.by_app(people @ balance[:, :-1], offers.app, len(brand))
+        balance = _balance(law, replace(offers, brand=brand), state)
+        heads = law.people[: law.firsts] @ balance[: law.firsts, :-1]
+        state = replace(state, first=law.by_app(heads, offers.app, apps))
+        users = law.by_app(people @ balance[:, :-1], offers.app, apps)
         error = np.log(opening_users[fitted] / users[fitted])
-        brand[fitted] += 0.5 * law.spec.price_scale * law.spec.lambda_app * error
         if np.abs(error).max() < _TOLERANCE:
-            return brand
+            return Opening(brand, aware, balance)
+        brand[fitted] += 0.5 * law.spec.price_scale * law.spec.lambda_app * error
     raise ValueError(f"opening users cannot be fitted: relative error {np.abs(error).max():.1e}")
 
 
-def aware_share(law: ChoiceLaw, opening_users: Array) -> float:
+def _aware_share(law: ChoiceLaw, opening_users: Array) -> float:
     """Return the share of people who know the apps at the opening; ValueError if it is not below 1."""
     spec = law.spec
     share = float(opening_users.sum()) / (spec.population * (1.0 + spec.multi_home) * spec.take_up)
     if not 0.0 < share < 1.0:
-        raise ValueError(
-            f"opening users need {share:.2f} of the population to be aware; must lie between 0 and 1"
-        )
+        raise ValueError(f"opening users need {share:.2f} of the population to be aware, not between 0 and 1")
     return share
 
 
-def opening_balance(
-    law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array, first: Array
-) -> tuple[Array, Array]:
-    """Return the balanced distribution (R, O + 1) of aware people, and the share of first slots by app (A,).
-
-    `first` is the current guess of the latter; the opening has full trust and no ads.
-    """
-    state = PublicState(
-        trust=np.ones((len(law.people), len(first))),
-        felt=np.zeros((len(law.people), len(offers.app))),
-        share=opening_users / opening_users.sum(),
-        first=first,
-    )
+def _balance(law: ChoiceLaw, offers: ConsumerOffers, state: PublicState) -> Array:
+    """Return the distribution (R, O + 1) that leaving and redrawing keep: proportional to q / (h theta)."""
     shares, _ = law.shares(offers, state)
     weight = shares / law.leaving(offers, shares, offers.fee)
-    balance = weight / weight.sum(axis=1, keepdims=True)
-    heads = law.people[: law.firsts] @ balance[: law.firsts, :-1]
-    return balance, law.by_app(heads, offers.app, len(first))
+    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 
 
 def fit_wtp_level(
@@ -79,7 +86,7 @@ def fit_wtp_level(
     rest.
     """
     low, high = 0.1, 30.0
-    for _ in range(30):
+    for _ in range(24):
         middle = (low * high) ** 0.5
         paid = opening_conversion(spec.model_copy(update={"wtp_level": middle}), offers, opening_users)
         low, high = (middle, high) if paid < conversion else (low, middle)
@@ -89,9 +96,5 @@ def fit_wtp_level(
 def opening_conversion(spec: ConsumersSpec, offers: ConsumerOffers, opening_users: Array) -> float:
     """Return payers per user in the opening month, brands fitted."""
     law = ChoiceLaw(spec)
-    offers = replace(offers, brand=calibrate_brands(law, offers, opening_users))
-    first = np.zeros(len(opening_users))
-    for _ in range(60):
-        balance, first = opening_balance(law, offers, opening_users, first)
-    users = law.people @ balance[:, :-1]
+    users = law.people @ fit_opening(law, offers, opening_users).balance[:, :-1]
     return float(users[offers.fee > 0].sum() / users.sum())

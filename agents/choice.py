@@ -146,7 +146,7 @@ class ChoiceLaw:
         return use
 
     def answers(self, offers: ConsumerOffers) -> Array:
-        """Return the worth (O,) of unlimited answers in shares of WTP: level(frontier) e^(-slope gap) service.
+        """Return the worth (O,) of unlimited answers over WTP: level(frontier) exp(-slope gap) service.
 
         Relative to the frontier, so that an app which stands still loses; its level is bounded.
         """

@@ -131,7 +131,7 @@ class ConsumersSpec(Parameters):
         0.8, unit="dissimilarity", source="judgement", span=(0.5, 1.0), gt=0, le=1, doc="of apps against none"
     )
     review: float = param(
-        0.15, unit="per month", source="F-A15", span=(0.08, 0.25), ge=0, le=1, doc="base hazard of a review"
+        0.15, unit="per month", source="F-A15", span=(0.08, 0.25), gt=0, le=1, doc="base hazard of a review"
     )
     price_review: float = param(
         0.5,
@@ -163,7 +163,7 @@ class ConsumersSpec(Parameters):
         source="judgement",
         span=(0.03, 0.3),
         gt=0,
-        doc="value lost per ad per query",
+        doc="loss per ad per query",
     )
     ad_dislike_sigma: float = param(
         1.0, unit="log points", source="judgement", span=(0.5, 1.5), gt=0, doc="spread of ad dislike"

@@ -1,11 +1,11 @@
 """The consumers of one region: counts of people by (taste stratum, option), moved once a month."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from agents.base import EconomicAgent
-from agents.brands import aware_share, calibrate_brands, fit_wtp_level, opening_balance
+from agents.brands import calibrate_brands, fit_opening, fit_wtp_level
 from agents.choice import BLOCKED, METERED, THROTTLED, ChoiceLaw, ConsumerOffers, PublicState, Use
 from agents.consumer_spec import CHINA, ConsumersSpec
 from agents.tastes import (
@@ -118,21 +118,17 @@ class Consumers(EconomicAgent):
 
         Raises ValueError when there are more users than people, or users at a closed app.
         """
-        brand = calibrate_brands(self.law, offers, opening_users)
-        offers = replace(offers, brand=brand)
-        first = np.zeros(len(brand))
-        for _ in range(60):
-            balance, first = opening_balance(self.law, offers, opening_users, first)
+        opening = fit_opening(self.law, offers, opening_users)
+        brand = opening.brand
         rng = self.world.stream(f"{self.agent_id}.opening") if self.world.sampling else None
         people = self.law.people * self.spec.population
         if rng is not None:
             halves = np.split(people, [self.law.firsts])
             people = np.concatenate([whole_people(half) for half in halves])
-        aware = np.full_like(people, aware_share(self.law, opening_users))
-        informed = draw_binomial(rng, people, aware)
+        informed = draw_binomial(rng, people, np.full_like(people, opening.aware))
         self.unaware = people - informed
         self.people = np.zeros((len(people), len(offers.app) + 1 + len(brand)))
-        self.people[:, : len(offers.app) + 1] = draw_multinomial(rng, informed, balance)
+        self.people[:, : len(offers.app) + 1] = draw_multinomial(rng, informed, opening.balance)
         self.trust = np.ones((len(people), len(brand)))
         self.fast = np.zeros((len(people), len(offers.app)))
         self.slow = np.zeros_like(self.fast)

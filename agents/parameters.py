@@ -36,3 +36,71 @@ def param(
     if span is not None:
         extra["span"] = list(span)
     return Field(default, description=doc, ge=ge, gt=gt, le=le, lt=lt, json_schema_extra=extra)
+
+
+class ResearchSpec(Parameters):
+    """How training turns into quality, the same for all labs."""
+
+    productivity: float = param(
+        0.07,
+        unit="q/month",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0.03, 0.12),
+        doc="a: quality from training at the reference effort, times ln 2",
+    )
+    reference_hours: float = param(
+        2.0e8,
+        unit="H100-hours/month",
+        source="opening balance",
+        gt=0,
+        span=(1e8, 4e8),
+        doc="C_ref: training effort of the frontier lab at the opening",
+    )
+    difficulty_growth: float = param(
+        0.04,
+        unit="1/month",
+        source="judgement",
+        ge=0,
+        le=0.3,
+        span=(0.02, 0.08),
+        doc="growth of the effort that the same progress takes",
+    )
+    luck: float = param(
+        0.3,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=2,
+        span=(0.1, 0.6),
+        doc="standard deviation of log training luck",
+    )
+    open_spillover: float = param(
+        0.12,
+        unit="1/month",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0.04, 0.3),
+        doc="share of the gap to the best open weights closed in a month",
+    )
+    software_progress: float = param(
+        1.0986,
+        unit="1/year",
+        source="F-P1 to F-P3 bound it",
+        ge=0,
+        le=3,
+        span=(0.69, 2.3),
+        doc="log fall of accelerator-hours per token by software: ln 3 a year",
+    )
+    load_factor: float = param(
+        0.754,
+        unit="1",
+        source="kernel.md golden numbers",
+        gt=0,
+        le=1,
+        span=(0.6, 0.9),
+        role="fact",
+        doc="mean over peak of the daily load",
+    )

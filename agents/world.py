@@ -1,8 +1,102 @@
-"""What an agent may see of the world and do to it."""
+"""What an agent may see of the world and do to it, and the records that cross the border.
 
-from typing import Protocol
+Everything an agent reads here is published: committed by an earlier phase of this month, or by last month.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from agents.expectations import ExpectationSpec
+    from agents.parameters import ResearchSpec
+
+LargeOrSmall = Literal["large", "small"]
+SupplyMode = Literal["api", "own", "self_host", "own_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """USD per Mtok by class of token."""
+
+    input: float
+    cached: float
+    output: float
+
+    def blend(self, mix: tuple[float, float, float]) -> float:
+        """Return the price of a Mtok of traffic with these shares of input, cached and output tokens."""
+        return mix[0] * self.input + mix[1] * self.cached + mix[2] * self.output
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOffer:
+    """Tokens of one model size for sale: by its lab, or by a host of its open weights."""
+
+    seller: str
+    lab: str
+    size: LargeOrSmall
+    price: TokenPrice
+    quality: float
+    service: float
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Identify the offer: seller, lab, size."""
+        return (self.seller, self.lab, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class ChipQuote:
+    """The best offer of accelerators in a region: per H100-equivalent, USD; lead time, months; kW an accelerator."""
+
+    price: float
+    lead_time: float
+    accelerator: str
+    performance: float
+    kilowatt: float
+
+
+@dataclass(frozen=True, slots=True)
+class SupplyQuote:
+    """One way for an app to get its tokens: what a month at its own volume would cost, and the quality."""
+
+    mode: SupplyMode
+    supplier: str
+    cost: float
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class AdSale:
+    """Impressions an app sold in a month, and the revenue, USD."""
+
+    impressions: float
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class AppDemand:
+    """What an app sees of its own last month: people, queries, tokens, own results."""
+
+    users: float
+    payers: float
+    queries: float
+    paid_queries: float
+    mtok: float
+    joins: float
+    paid_joins: float
+    leavers: float
+    paid_leavers: float
+    cost_per_payer: float
+    other_revenue_per_query: float
+    operating_profit: float
+    tier_users: tuple[float, ...]
+
+    @classmethod
+    def none(cls, tiers: int) -> "AppDemand":
+        """Return the record of a month without users."""
+        return cls(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, (0.0,) * tiers)
 
 
 class Payments(Protocol):
@@ -18,7 +112,7 @@ class Payments(Protocol):
 
 
 class World(Protocol):
-    """The read-only side of the model that agents decide on."""
+    """The side of the model that agents see."""
 
     @property
     def month(self) -> int:
@@ -35,6 +129,211 @@ class World(Protocol):
         """Whether demand is drawn (True) or set to its expectation (False)."""
         ...
 
+    @property
+    def expectation(self) -> "ExpectationSpec":
+        """How firms forecast."""
+        ...
+
+    @property
+    def research(self) -> "ResearchSpec":
+        """How training turns into quality."""
+        ...
+
+    @property
+    def sentiment(self) -> float:
+        """Investor sentiment, 1 at rest."""
+        ...
+
+    @property
+    def load_factor(self) -> float:
+        """Mean over peak of the daily load on served models."""
+        ...
+
+    @property
+    def performance(self) -> dict[str, float]:
+        """H100-equivalents of one accelerator, by name."""
+        ...
+
+    @property
+    def kilowatts(self) -> dict[str, float]:
+        """All-in kW of one accelerator, by name."""
+        ...
+
+    @property
+    def frontier(self) -> float:
+        """Best quality on the market."""
+        ...
+
+    @property
+    def open_frontier(self) -> float:
+        """Best quality among open weights."""
+        ...
+
+    def on(self, mechanism: str) -> bool:
+        """Return whether a mechanism of the registry is switched on."""
+        ...
+
     def stream(self, name: str) -> np.random.Generator:
         """Return the random stream of one mechanism in this month and replicate."""
+        ...
+
+    def is_alive(self, firm: str) -> bool:
+        """Return whether a firm is in business."""
+        ...
+
+    def growth(self, firm: str) -> float:
+        """Return a firm's smoothed monthly growth of revenue."""
+        ...
+
+    # payments
+    def trade(
+        self, payer: str, payee: str, kind: str, amount: float, quantity: float, expense: str | None
+    ) -> None:
+        """Pay and book: revenue of a selling firm, `expense` of a buying firm."""
+        ...
+
+    def draw_on_group(self, firm: str, amount: float) -> float:
+        """Ask the firm's group for cash; return what it gives, USD."""
+        ...
+
+    def funded_by_group(self, firm: str) -> bool:
+        """Return whether the firm's group has a parent with other profit pools."""
+        ...
+
+    def group_cash_flow(self, firm: str) -> float:
+        """Return the part of the group's monthly cash flow that this firm may count on, USD."""
+        ...
+
+    def group_growth(self, firm: str) -> float:
+        """Return the group's cash flow over that of the opening."""
+        ...
+
+    # chips
+    def chip_quote(self, region: str) -> ChipQuote:
+        """Return what accelerators cost in a region now, weighted by what is bought."""
+        ...
+
+    def chip_share(self, region: str, chipmaker: str) -> float:
+        """Return a chipmaker's smoothed share of accelerator sales in a region."""
+        ...
+
+    def export_share(self, home: str, region: str) -> float:
+        """Return the share of orders from `region` that export rules let through, leakage included."""
+        ...
+
+    def capacity_factor(self, firm: str) -> float:
+        """Return the share of a firm's capacity that events leave it."""
+        ...
+
+    def deliver(
+        self, seller: str, buyer: str, region: str, accelerators: dict[str, float], size: float, value: float
+    ) -> None:
+        """Hand chips to a buyer, who pays `value`."""
+        ...
+
+    def split_order(self, buyer: str, region: str, size: float) -> dict[str, float]:
+        """Split an order of H100-equivalents over chipmakers by habit and price."""
+        ...
+
+    def place_order(self, buyer: str, chipmaker: str, region: str, size: float) -> None:
+        """Order chips."""
+        ...
+
+    def cancel_orders(self, buyer: str, region: str, size: float) -> tuple[float, float]:
+        """Cancel orders; return (H100-equivalents cancelled, fee paid in USD)."""
+        ...
+
+    # hours
+    def rent(self, cloud: str) -> float:
+        """Return a cloud's rent, USD per H100-equivalent hour."""
+        ...
+
+    def cloud_share(self, cloud: str) -> float:
+        """Return a cloud's share of hours sold in its region."""
+        ...
+
+    def request_hours(self, customer: str, cloud: str, hours: float) -> None:
+        """Ask a cloud for committed hours a month, in total."""
+        ...
+
+    # tokens
+    def token_cost(self, lab: str, size: LargeOrSmall) -> float:
+        """Return the long-run marginal cost of a Mtok of enterprise traffic from the kernel, USD."""
+        ...
+
+    def blend(self, price: TokenPrice) -> float:
+        """Return the price of a Mtok of enterprise traffic, USD."""
+        ...
+
+    def rival_price(self, lab: str, size: LargeOrSmall) -> float:
+        """Return the lowest published price of a rival's model of similar or better quality, USD per Mtok."""
+        ...
+
+    def open_weights(self, lab: str) -> bool:
+        """Return whether a lab's weights are published."""
+        ...
+
+    def luck(self, lab: str) -> float:
+        """Return this month's training luck of a lab, mean one."""
+        ...
+
+    def release_draw(self, lab: str) -> float:
+        """Return this month's uniform draw that decides on a release."""
+        ...
+
+    def war_declared(self, lab: str) -> bool:
+        """Return whether an event has the lab start a price war."""
+        ...
+
+    # demand
+    def demand_boost(self, region: str) -> float:
+        """Return the factor that events put on demand for AI in a region."""
+        ...
+
+    def supply_quotes(self, app: str, mtok: float) -> list[SupplyQuote]:
+        """Quote an app every way to get `mtok` a month."""
+        ...
+
+    def search_price(self, app: str) -> float:
+        """Return the price of 1,000 search calls of an app that sells them, 0 when it no longer does."""
+        ...
+
+    def outside_calls(self, app: str) -> float:
+        """Return the search calls that buyers outside the model make this month."""
+        ...
+
+    def cpm(self, region: str) -> float:
+        """Return the price of 1,000 impressions, USD."""
+        ...
+
+    def ad_revenue(self, region: str, app: str) -> AdSale:
+        """Return what an app sold to advertisers this month."""
+        ...
+
+    def interaction_boost(self, app: str) -> float:
+        """Return the factor that a new interaction puts on purchases through an app."""
+        ...
+
+    def acquisition_budget(self, app: str) -> float:
+        """Return extra paid acquisition that an event brings, USD."""
+        ...
+
+    def bundled_users(self, app: str) -> float:
+        """Return the users an event bundles into an app this month."""
+        ...
+
+    def dither(self, app: str) -> tuple[float, float]:
+        """Return this month's small experiment: relative change of fees, change of ad load in slots."""
+        ...
+
+    def peer_revenue_per_user(self, app: str, way: str) -> float | None:
+        """Return what peers in the region earn per user by a way of earning, None if nobody does."""
+        ...
+
+    def choice_draw(self, app: str, way: str) -> float:
+        """Return the uniform draw that decides whether an app takes up a way of earning."""
+        ...
+
+    def inflow_factor(self, region: str) -> float:
+        """Return the factor that events put on investors' inflow."""
         ...

@@ -82,7 +82,7 @@ def cache_bytes(machine: Machine, context: float | Floats) -> Floats:
 def memory_batch(machine: Machine, context: float | Floats) -> Floats:
     """Sequences per attention rank that memory holds (0 where the weights alone do not fit)."""
     free = USABLE_MEMORY * machine.chip.memory - weight_bytes(machine)
-    return np.floor(np.maximum(free, 0.0) / cache_bytes(machine, context))
+    return np.asarray(np.floor(np.maximum(free, 0.0) / cache_bytes(machine, context)))
 
 
 def largest_batch(tpot: Callable[[Floats], Floats], limit: float, ceiling: Floats) -> Floats:
@@ -104,7 +104,8 @@ def input_seconds(machine: Machine, input_len: float, eff: Efficiencies) -> Floa
     spread = machine.layout
     chunk = np.asarray(CHUNK)
     step = prefill_seconds(machine, chunk, eff, context=np.asarray(input_len / 2.0))
-    return step * spread.tp / chunk
+    seconds: Floats = step * spread.tp / chunk
+    return seconds
 
 
 def cached_seconds(machine: Machine, eff: Efficiencies) -> Floats:

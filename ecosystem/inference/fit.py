@@ -1,6 +1,7 @@
 """Fit the efficiencies: `python -m ecosystem.inference.fit` rewrites `ecosystem/data/efficiencies.toml`.
 
-Robust least squares on log time per output token, over the fit half of the shipped measurements, with a log-normal
+Robust least squares on log time per output token, over the fit half of the shipped measurements, with a
+log-normal
 prior around each textbook value. Wide expert-parallel points and the DeepSeek day are never used.
 """
 
@@ -18,8 +19,9 @@ OUTLIER_SCALE = 0.10
 """Log error beyond which a row pulls linearly, not quadratically: the spread of repeated runs."""
 PRIOR_WEIGHT = 3.0
 """Rows come in correlated families, so each prior weighs as much as nine independent rows at its width."""
-HEADER = """# Efficiencies of the inference-cost kernel. Written by `python -m ecosystem.inference.fit`; do not edit values.
-# A fitted entry starts at `prior` with a log-normal width `log_sd`; an entry with fitted = false stays at its prior.
+HEADER = """# Efficiencies of the inference-cost kernel, written by `python -m ecosystem.inference.fit`: do not edit.
+# A fitted entry starts at `prior` with a log-normal width `log_sd`; an entry with fitted = false stays at
+# its prior.
 """
 
 
@@ -76,7 +78,8 @@ def main() -> None:
     predicted = predict_tpot_ms(rows, eff)
     for name, half in (("fit half", rows.fit_half), ("report half", ~rows.fit_half)):
         result = score(name, predicted[half], rows.tpot_ms[half])
-        print(f"{name}: n {result.count}, median {result.median:.1%}, p90 {result.p90:.1%}, bias {result.bias:+.1%}")
+        errors = f"median {result.median:.1%}, p90 {result.p90:.1%}, bias {result.bias:+.1%}"
+        print(f"{name}: n {result.count}, {errors}")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,20 @@
 """What the physical kernel says of DeepSeek's day: speeds and nodes from models, chips and layouts alone.
 
-Nothing here is fitted to the day. Taken from the publication: tokens, layouts, rent, the promise to users, the shape
+Nothing here is fitted to the day. Taken from the publication: tokens, layouts, rent, the promise to users,
+the shape
 of load and of node use over the day. Predicted: throughput of both pools, so nodes and dollars.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from ecosystem.inference.batching import Floats
+from ecosystem.inference.cards import find_accelerator, find_model
 from ecosystem.inference.day import load_factor, mean_of_steps, published_day, rental_cost
 from ecosystem.inference.deployment import cached_seconds, largest_batch, memory_batch
 from ecosystem.inference.efficiencies import Efficiencies
-from ecosystem.inference.cards import find_accelerator, find_model
 from ecosystem.inference.machines import layout, machine
 from ecosystem.inference.roofline import Machine
 from ecosystem.inference.serving import decode_seconds, prefill_seconds
@@ -23,7 +26,9 @@ DAY_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class FleetPrediction:
-    """The kernel's day. Speeds are tokens a second per node of 8 at the peak hour, nodes are means over the day."""
+    """The kernel's day. Speeds are tokens a second per node of 8 at the peak hour, nodes are means over the
+    day.
+    """
 
     decode_batch: float
     decode_speed: float
@@ -48,6 +53,10 @@ def _pool(ranks: int, *, overlap: bool) -> Machine:
     return machine(model, accelerator, model.weights, spread)
 
 
+def _step(pool: Machine, context: Floats, eff: Efficiencies, sequences: Floats) -> Floats:
+    return decode_seconds(pool, sequences, context, eff)
+
+
 def _decode(eff: Efficiencies) -> tuple[float, float]:
     """Largest batch that keeps the published user speed, and tokens a second per accelerator at it."""
     day = published_day()
@@ -55,15 +64,10 @@ def _decode(eff: Efficiencies) -> tuple[float, float]:
     best = (0.0, 0.0)
     for overlap in (False, True):
         pool = _pool(day.decode_accelerators, overlap=overlap)
-        batch = float(
-            largest_batch(
-                lambda sequences, pool=pool: decode_seconds(pool, sequences, context, eff),
-                1.0 / day.user_speed[0],
-                memory_batch(pool, context),
-            )
-        )
+        tpot = partial(_step, pool, context, eff)
+        batch = float(largest_batch(tpot, 1.0 / day.user_speed[0], memory_batch(pool, context)))
         if batch > 0:
-            speed = batch / float(decode_seconds(pool, np.asarray(batch), context, eff))
+            speed = batch / float(tpot(np.asarray(batch)))
             best = max(best, (speed, batch))
     return best[1], best[0]
 
@@ -82,7 +86,9 @@ def _prefill(eff: Efficiencies) -> float:
 
 
 def predict(eff: Efficiencies) -> FleetPrediction:
-    """Mean nodes and dollars of the day: pools sized for the peak hour, nodes scaled through the day as published."""
+    """Mean nodes and dollars of the day: pools sized for the peak hour, nodes scaled through the day as
+    published.
+    """
     day = published_day()
     batch, decode = _decode(eff)
     prefill = _prefill(eff)

@@ -25,11 +25,15 @@ def _kernels(card: ModelCard) -> int:
     """Kernels of one step, counted from the layer's data flow (fused as current engines fuse them).
 
     Softmax attention, grouped-query or latent: norm, input product, rotation, cache write, attention, its
-    reduction, output product (the latent's extra products replace rotation and norm kernels that fuse with them).
-    A sparse index: three products, norm, two rotations, two Hadamard transforms, two quantisations, cache write,
-    weights, scores, top-k, two index translations. Linear attention: two input products, reordering, convolution,
+    reduction, output product (the latent's extra products replace rotation and norm kernels that fuse with
+    them).
+    A sparse index: three products, norm, two rotations, two Hadamard transforms, two quantisations, cache
+    write,
+    weights, scores, top-k, two index translations. Linear attention: two input products, reordering,
+    convolution,
     two gates, two norms, recurrence, gated norm, output product and its norm. Dense feed-forward: gate-up,
-    activation, down. Experts: norm, router, top-k, alignment, permutation, product, activation, product, reduction;
+    activation, down. Experts: norm, router, top-k, alignment, permutation, product, activation, product,
+    reduction;
     a shared expert: gate-up, activation, down.
     """
     softmax = 7 + (16 if card.index_topk else 0)
@@ -99,7 +103,8 @@ def chip(card: Accelerator) -> Chip:
 def peak(card: Accelerator, weights: str) -> float:
     """Peak FLOP/s at which an accelerator multiplies weights of a format; without native support, bf16's.
 
-    Weight-only INT4 kernels (Marlin) use the matrix instructions of 2020, which later chips run no faster than
+    Weight-only INT4 kernels (Marlin) use the matrix instructions of 2020, which later chips run no faster
+    than
     about twice an A100.
     """
     if weights == "int4":
@@ -109,10 +114,12 @@ def peak(card: Accelerator, weights: str) -> float:
 
 
 def formats(card: Accelerator, model: ModelCard, weights: str, dense: str | None = None) -> Formats:
-    """Number formats of a deployment with experts in `weights` and the other matrices in `dense` (same if None).
+    """Number formats of a deployment with experts in `weights` and the other matrices in `dense` (same if
+    None).
 
     Published 4-bit checkpoints of mixture-of-experts models leave the attention projections in bf16. MXFP4
-    checkpoints multiply 8-bit activations, so at the FP8 peak. Expert models in 8 bits have a scale per block, for
+    checkpoints multiply 8-bit activations, so at the FP8 peak. Expert models in 8 bits have a scale per
+    block, for
     which activations are quantised by kernels of their own; other formats fold that into the kernel before.
     The cache is 8 bits wide where weights are narrower than bf16.
     """
@@ -131,6 +138,7 @@ def formats(card: Accelerator, model: ModelCard, weights: str, dense: str | None
 
     def quantised(weight: str) -> bool:
         return blocks and weight in ("fp8", "int8")
+
     return Formats(
         attention_bytes=_array(WEIGHT_BYTES[attention]),
         gemm_bytes=_array(WEIGHT_BYTES[dense]),

@@ -124,10 +124,13 @@ def _machine(
     return machine(find_model(model), find_accelerator(accelerator), formats[0], shape, dense=formats[1])
 
 
-def _spread(row: Mapping[str, str], counts: Mapping[str, float], *, experts: bool) -> tuple[int, int, int, int]:
+def _spread(
+    row: Mapping[str, str], counts: Mapping[str, float], *, experts: bool
+) -> tuple[int, int, int, int]:
     """Tensor, data, expert and pipeline parallelism (0 or empty means 1).
 
-    Rows with tp = attention_dp > 1 and experts over tp x dp ranks count the same accelerators twice (vLLM's data
+    Rows with tp = attention_dp > 1 and experts over tp x dp ranks count the same accelerators twice (vLLM's
+    data
     parallel attention replaces tensor parallelism): measured times match attention_dp ranks, not tp x dp.
     """
     tp, dp, ep, pp = (int(max(counts[name], 1)) for name in ("tp", "attention_dp", "moe_ep", "pp"))
@@ -155,10 +158,16 @@ def _row(row: Mapping[str, str], numbers: Mapping[str, float]) -> _Row:
         raise UnpredictableRowError("needs a batch (or concurrency) and an output length above 0")
     compiled = row.get("engine", "").strip().lower() in ("trtllm", "tensorrt-llm", "tensorrt_llm")
     built = _machine(model.name, accelerator.name, _weights(row), (tp, dp, ep, pp), compiled)
-    tpot = numbers.get("tpot_ms", np.nan)
     return _Row(
-        built, MODES[mode], sequences, numbers["input_len"], numbers["output_len"], tpot, accelerator.name, model.name
-    )  # fmt: skip
+        machine=built,
+        mixed=MODES[mode],
+        sequences=sequences,
+        input_len=numbers["input_len"],
+        output_len=numbers["output_len"],
+        tpot_ms=numbers.get("tpot_ms", np.nan),
+        accelerator=accelerator.name,
+        model=model.name,
+    )
 
 
 def _numbers(row: Mapping[str, str], where: str) -> dict[str, float]:
@@ -208,7 +217,9 @@ def _records(path: Path) -> list[tuple[str, dict[str, str]]]:
 
 
 def read(path: Path) -> Measurements:
-    """Read a file of measured points. Raises `MeasurementError` where it is malformed, `OSError` where unreadable."""
+    """Read a file of measured points. Raises `MeasurementError` where it is malformed, `OSError` where
+    unreadable.
+    """
     kept: list[tuple[str, _Row, bool]] = []
     skipped: list[tuple[str, str]] = []
     for where, record in _records(path):
@@ -220,7 +231,9 @@ def read(path: Path) -> Measurements:
     return _assemble(kept, skipped, path)
 
 
-def _assemble(kept: Sequence[tuple[str, _Row, bool]], skipped: list[tuple[str, str]], path: Path) -> Measurements:
+def _assemble(
+    kept: Sequence[tuple[str, _Row, bool]], skipped: list[tuple[str, str]], path: Path
+) -> Measurements:
     if not kept:
         raise MeasurementError(f"{path}: no row can be predicted; first reason: {skipped[0][1]}")
     rows = [row for _, row, _ in kept]

@@ -18,7 +18,8 @@ TILE_COLUMNS = 128.0
 TILE = 16.0
 """Rows of the smallest matrix tile: fewer rows cost as much arithmetic."""
 BALANCED_SPREAD = 0.15
-"""Coefficient of variation of rank loads that a load balancer with spare expert slots leaves: SGLang on 32 H100
+"""Coefficient of variation of rank loads that a load balancer with spare expert slots leaves: SGLang on 32
+H100
 reached 6,288 tokens a second, 7,417 with perfect balance (LMSYS 2025-05-05)."""
 ROUTED_NODES = 4.0
 """Nodes that the experts of one token may lie on (group-limited routing of DeepSeek-V3, arXiv 2412.19437)."""
@@ -111,7 +112,8 @@ class Layout(Arrays):
     redundancy: Floats
     """Expert slots per expert: copies of hot experts spread their load (1: none)."""
     compiled: Floats
-    """1 where the engine compiles the model ahead of time (TensorRT-LLM) and so fuses and overlaps launches."""
+    """1 where the engine compiles the model ahead of time (TensorRT-LLM) and so fuses and overlaps launches.
+    """
 
     @property
     def ranks(self) -> Floats:
@@ -373,7 +375,8 @@ def _host(load: Load, eff: Efficiencies) -> Operation:
 def step_operations(machine: Machine, load: Load, eff: Efficiencies) -> tuple[Operation, ...]:
     """Every operation of one step, in order; what communication hides is in `hidden_communication`.
 
-    A layout that overlaps communication splits the step into two micro-batches that take turns, and pays weights
+    A layout that overlaps communication splits the step into two micro-batches that take turns, and pays
+    weights
     and launches twice for it.
     """
     parts = np.where(machine.layout.overlap > 0.0, 2.0, 1.0)

@@ -1,4 +1,6 @@
-"""Predictions against measurements: errors by accelerator and model, leave-one-out tables, wide expert parallelism."""
+"""Predictions against measurements: errors by accelerator and model, leave-one-out tables, wide expert
+parallelism.
+"""
 
 import csv
 from collections.abc import Callable
@@ -42,7 +44,9 @@ def predict_tpot_ms(rows: Measurements, eff: Efficiencies) -> Floats:
     held = np.maximum(memory_batch(rows.machine, context), 1.0)
     sequences = np.minimum(rows.sequences, held)
     mixed = mixed_tpot(rows.machine, sequences, rows.input_len, rows.output_len, eff)
-    return np.asarray(1e3 * np.where(rows.mixed, mixed, decode_seconds(rows.machine, sequences, context, eff)))
+    return np.asarray(
+        1e3 * np.where(rows.mixed, mixed, decode_seconds(rows.machine, sequences, context, eff))
+    )
 
 
 def score(name: str, predicted: Floats, measured: Floats) -> Score:
@@ -59,14 +63,17 @@ def score(name: str, predicted: Floats, measured: Floats) -> Score:
 def scores_by(labels: NDArray[np.str_], predicted: Floats, measured: Floats) -> list[Score]:
     """One score per label, sorted by name."""
     return [
-        score(str(label), predicted[labels == label], measured[labels == label]) for label in np.unique(labels)
+        score(str(label), predicted[labels == label], measured[labels == label])
+        for label in np.unique(labels)
     ]
 
 
 def leave_one_out(
     rows: Measurements, labels: NDArray[np.str_], fit: Callable[[Measurements], Efficiencies]
 ) -> list[Score]:
-    """Each label's rows predicted with efficiencies fitted on the fit half of all the others, and all together."""
+    """Each label's rows predicted with efficiencies fitted on the fit half of all the others, and all
+    together.
+    """
     predicted = np.empty(len(rows))
     for label in np.unique(labels):
         left_out = labels == label
@@ -77,7 +84,9 @@ def leave_one_out(
 
 @dataclass(frozen=True, slots=True)
 class WidePoint:
-    """A published point of wide expert parallelism and the kernel's prediction, tokens a second per accelerator."""
+    """A published point of wide expert parallelism and the kernel's prediction, tokens a second per
+    accelerator.
+    """
 
     name: str
     accelerator: str
@@ -125,7 +134,7 @@ def _wide_speed(row: dict[str, str], eff: Efficiencies) -> float:
 
 def wide_points(eff: Efficiencies) -> list[WidePoint]:
     """All published points of `wide_ep.csv`. None is used in the fit."""
-    with (DATA / "wide_ep.csv").open(encoding="utf-8", newline="") as file:
+    with (DATA / "wide_ep.csv").open("r", encoding="utf-8") as file:
         return [
             WidePoint(
                 name=row["id"],

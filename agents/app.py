@@ -1,0 +1,530 @@
+"""Apps: choose suppliers, set tiers, quotas, prices and ad load, buy users, and try to earn."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import model_validator
+
+from agents.firm import Firm
+from agents.learning import ResponseEstimate
+from agents.monetisation import WAYS, AdvertisingSpec, ApiSpec, SubscriptionSpec, Usage
+from agents.parameters import Parameters, param
+from agents.world import AppDemand, LargeOrSmall, SupplyQuote, World
+
+
+class TierSpec(Parameters):
+    """One tier of an app."""
+
+    price: float = param(
+        0.0, unit="USD/month", source="S2-17", ge=0, le=10_000, role="lever", doc="fee; 0 is the free tier"
+    )
+    quota: float | None = param(
+        None,
+        unit="queries/month",
+        source="F-A3",
+        gt=0,
+        role="lever",
+        doc="queries included; absent means no limit",
+    )
+    overage: Literal["blocked", "throttled", "metered"] = param(
+        "blocked", unit="policy", source="F-A3", role="lever", doc="what happens beyond the quota"
+    )
+    overage_price: float = param(
+        0.0,
+        unit="USD/query",
+        source="judgement",
+        ge=0,
+        le=100,
+        role="lever",
+        doc="price of a query beyond a metered quota",
+    )
+    model: LargeOrSmall = param(
+        "small",
+        unit="size",
+        source="kernel.md 12",
+        role="lever",
+        doc="model size that serves this tier: free traffic on the small one",
+    )
+    tokens: float = param(
+        1.0,
+        unit="1",
+        source="judgement",
+        gt=0,
+        le=100,
+        span=(0.5, 5),
+        doc="tokens per query relative to the app's",
+    )
+
+
+class SupplySpec(Parameters):
+    """Where an app's tokens come from at the opening."""
+
+    lab: str = param(unit="lab", source="judgement", role="fact", doc="lab whose model serves the app")
+    mode: Literal["api", "own", "self_host"] = param(
+        "api",
+        unit="mode",
+        source="judgement",
+        role="fact",
+        doc="bought by API, from the own group's lab, or self-hosted open weights",
+    )
+
+
+class AppSpec(Parameters):
+    """Parameters of one app."""
+
+    name: str = param(unit="text", source="judgement", role="fact", doc="name shown to people")
+    region: str = param(unit="region", source="judgement", role="fact", doc="region of its users")
+    group: str | None = param(
+        None, unit="group", source="judgement", role="fact", doc="integrated group it belongs to"
+    )
+    category: Literal["chat", "search", "code", "image"] = param(
+        "chat", unit="category", source="judgement", role="fact", doc="what it is used for"
+    )
+    users: float = param(
+        0.0,
+        unit="people",
+        source="opening balance",
+        ge=0,
+        role="fact",
+        doc="monthly users at the opening; fixes the brand",
+    )
+    payers: float = param(
+        0.0, unit="people", source="opening balance", ge=0, role="fact", doc="paying users at the opening"
+    )
+    active_from: int = param(
+        0,
+        unit="month",
+        source="judgement",
+        ge=0,
+        le=600,
+        role="fact",
+        doc="month of entry; the opening for those already there",
+    )
+    supply: SupplySpec = param(
+        unit="supplier", source="judgement", role="fact", doc="first supplier of tokens"
+    )
+    tiers: dict[str, TierSpec] = param(
+        unit="tiers", source="S2-17", role="lever", doc="tiers offered to consumers"
+    )
+    earning: dict[str, Any] = param(
+        {},
+        unit="ways",
+        source="S2-13 to S2-24",
+        role="lever",
+        doc="terms by way of earning: subscription, ads, api, commission",
+    )
+    input_tokens: float = param(
+        1500.0,
+        unit="tokens/query",
+        source="judgement",
+        ge=0,
+        le=1e6,
+        span=(500, 6000),
+        doc="input tokens of a query, history and documents included",
+    )
+    cached_share: float = param(
+        0.4,
+        unit="1",
+        source="S0 (56.3 % at DeepSeek)",
+        ge=0,
+        le=1,
+        span=(0.2, 0.6),
+        doc="share of input tokens read from cache",
+    )
+    output_tokens: float = param(
+        400.0,
+        unit="tokens/query",
+        source="judgement",
+        gt=0,
+        le=1e6,
+        span=(150, 1500),
+        doc="output tokens of a query, reasoning included",
+    )
+    eligible: float = param(
+        0.2,
+        unit="1",
+        source="behaviour.md 9",
+        ge=0,
+        le=1,
+        span=(0.1, 0.4),
+        doc="share of queries with commercial intent",
+    )
+    search_calls: float = param(
+        0.0,
+        unit="calls/query",
+        source="judgement",
+        ge=0,
+        le=20,
+        role="fact",
+        doc="web-search calls per query",
+    )
+    search_supplier: str | None = param(
+        None, unit="app", source="S2-25", role="fact", doc="app whose search API it buys; absent: own index"
+    )
+    index_cost: float = param(
+        1.0e6,
+        unit="USD/month",
+        source="judgement",
+        ge=0,
+        span=(0.3e6, 5e6),
+        doc="fixed cost of an own web index",
+    )
+    marketing: float = param(
+        0.0,
+        unit="USD/month",
+        source="opening balance",
+        ge=0,
+        role="lever",
+        doc="paid acquisition at the opening",
+    )
+    acquisition_cost: float = param(
+        15.0,
+        unit="USD/user",
+        source="judgement",
+        gt=0,
+        span=(1, 100),
+        doc="CAC: cost of a user bought, at the opening's spending",
+    )
+    bundled: float = param(
+        0.0,
+        unit="people/month",
+        source="judgement",
+        ge=0,
+        role="lever",
+        doc="users pushed by a parent's product",
+    )
+    staff: float = param(
+        0.0, unit="USD/month", source="opening balance", ge=0, role="fact", doc="staff and other fixed cost"
+    )
+    gated: float = param(
+        1.0,
+        unit="1",
+        source="S2-29",
+        gt=0,
+        le=1,
+        role="lever",
+        doc="share of users to whom the app is open at the start; it opens on while the unit margin is not negative",
+    )
+    make_or_buy: bool = param(
+        True, unit="switch", source="S2-25", role="lever", doc="whether the app compares suppliers"
+    )
+    adaptive_price: bool = param(
+        False,
+        unit="switch",
+        source="judgement",
+        role="lever",
+        doc="whether the app adjusts fees by what it learns",
+    )
+    reconsiders: bool = param(
+        True,
+        unit="switch",
+        source="judgement",
+        role="lever",
+        doc="whether the app reconsiders its ways of earning every six months",
+    )
+    own_model_fixed: float = param(
+        30e6,
+        unit="USD",
+        source="judgement",
+        ge=0,
+        span=(5e6, 300e6),
+        doc="cost of building an own small model",
+    )
+    switching_cost: float = param(
+        0.3e6,
+        unit="USD",
+        source="judgement",
+        ge=0,
+        span=(0.05e6, 5e6),
+        doc="engineering cost of changing supplier",
+    )
+    switching_delay: int = param(
+        6,
+        unit="months",
+        source="behaviour.md 6",
+        ge=0,
+        le=36,
+        span=(3, 12),
+        doc="delay of self-hosting or an own model",
+    )
+    quality_value: float = param(
+        0.3,
+        unit="share of revenue per unit of q",
+        source="judgement",
+        ge=0,
+        le=5,
+        span=(0.1, 1),
+        doc="what the app thinks a unit of answer quality is worth",
+    )
+    horizon: int = param(
+        12,
+        unit="months",
+        source="judgement",
+        ge=1,
+        le=120,
+        span=(3, 36),
+        doc="H: how far ahead it counts the loss of users",
+    )
+    cash: float = param(
+        0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening"
+    )
+
+    @model_validator(mode="after")
+    def _known_ways(self) -> "AppSpec":
+        unknown = set(self.earning) - set(WAYS)
+        if unknown:
+            raise ValueError(f"unknown way of earning {sorted(unknown)[0]!r}; known: {', '.join(WAYS)}")
+        for name, terms in self.earning.items():
+            WAYS[name].spec.model_validate(terms)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """The supply an app uses now."""
+
+    mode: Literal["api", "own", "self_host", "own_model"]
+    supplier: str
+
+
+class App(Firm):
+    """A B2C app: sells access to its users' attention or to its answers."""
+
+    def __init__(self, world: World, firm_id: str, spec: AppSpec) -> None:
+        super().__init__(
+            world, firm_id, tier="apps", region=spec.region, group=spec.group, alive=spec.active_from == 0
+        )
+        self.spec = spec
+        self.tiers = list(spec.tiers.items())
+        self.ways: dict[str, Parameters] = {
+            n: WAYS[n].spec.model_validate(t) for n, t in spec.earning.items()
+        }
+        self.supply = Supply(spec.supply.mode, spec.supply.lab)
+        self.pending: tuple[int, Supply] | None = None
+        self.fees = {name: tier.price for name, tier in spec.tiers.items()}
+        ads = self.ways.get("ads")
+        self.ad_load = ads.load if isinstance(ads, AdvertisingSpec) else 0.0
+        api = self.ways.get("api")
+        self.api_price = api.price if isinstance(api, ApiSpec) else 0.0
+        self.search_supplier = spec.search_supplier
+        self.index_due: int | None = None
+        self.available = spec.gated
+        self.brand = 0.0
+        self.usage = AppDemand.none(len(spec.tiers))
+        self.token_scale = 1.0
+        self.price_response = ResponseEstimate(-1.5, 0.7)
+        self.load_response = ResponseEstimate(-0.15, 0.1)
+        self.marketing = spec.marketing
+        self.acquired = 0.0
+        self.trust = 1.0
+        self.service = 1.0
+        self.unit_margin = 0.0
+        self.integrated_in: int | None = None
+        self.exited_api_in: int | None = None
+        self._offer: dict[str, float] = {}
+        self._load = self.ad_load
+        self._last: tuple[float, float, float, float] | None = None
+        self._trials: dict[str, float] = {}
+        self._next_review = 6 + int(world.stream(f"review.{firm_id}").integers(0, 6))
+
+    # --- supply: make or buy ---------------------------------------------------------------------------------
+
+    @property
+    def large_share(self) -> float:
+        """Share of last month's queries that tiers with the large model served."""
+        usage = self.usage
+        if usage.queries <= 0.0:
+            return 0.0
+        paid_large = any(t.model == "large" for _, t in self.tiers if t.price > 0.0)
+        free_large = any(t.model == "large" for _, t in self.tiers if t.price <= 0.0)
+        paid = usage.paid_queries / usage.queries
+        return paid * paid_large + (1.0 - paid) * free_large
+
+    def plan_supply(self) -> None:
+        """Compare the quoted ways to get tokens at own volume; change when it pays back, after a delay."""
+        spec = self.spec
+        if self.pending is not None and self.pending[0] <= self.world.month:
+            self.supply = self.pending[1]
+            if self.supply.mode in ("self_host", "own_model") and self.integrated_in is None:
+                self.integrated_in = self.world.month
+            self.pending = None
+        self._plan_search()
+        if (
+            self.pending is not None
+            or not spec.make_or_buy
+            or self.supply.mode == "own"
+            or not self.world.on("make_or_buy")
+        ):
+            return
+        volume = self.usage.mtok
+        if volume <= 0.0:
+            return
+        quotes = self.world.supply_quotes(self.agent_id, volume)
+        current = next(
+            (q for q in quotes if q.mode == self.supply.mode and q.supplier == self.supply.supplier), None
+        )
+        if current is None:
+            return
+        best = min(quotes, key=lambda q: (self._supply_cost(q, current), q.mode, q.supplier))
+        saving = self._supply_cost(current, current) - self._supply_cost(best, current)
+        one_off = spec.switching_cost + (spec.own_model_fixed if best.mode == "own_model" else 0.0)
+        if best is not current and saving * 12.0 > one_off and self.cash > one_off:
+            self.pay("staff", "staff", one_off, "research")
+            delay = 1 if best.mode == "api" else spec.switching_delay
+            self.pending = (self.world.month + delay, Supply(best.mode, best.supplier))
+
+    def _supply_cost(self, quote: SupplyQuote, current: SupplyQuote) -> float:
+        """Return the monthly cost of a quote at own volume, quality lost against the present supply included."""
+        lost = max(current.quality - quote.quality, 0.0) - max(quote.quality - current.quality, 0.0)
+        return quote.cost + self.spec.quality_value * lost * max(self.smoothed_revenue, 0.0)
+
+    def _plan_search(self) -> None:
+        """Build an own index where the quoted price of search calls makes that cheaper; stop buying when it is ready."""
+        if self.search_supplier is None or not self.world.on("make_or_buy"):
+            return
+        price = self.world.search_price(self.search_supplier)
+        bill = price / 1000.0 * self.spec.search_calls * self.usage.queries
+        if self.index_due is not None:
+            if self.index_due <= self.world.month:
+                self.search_supplier, self.index_due = None, None
+                self.integrated_in = self.world.month
+            return
+        if price <= 0.0 or bill > 1.1 * self.spec.index_cost:
+            self.index_due = self.world.month + self.spec.switching_delay
+
+    # --- offer -------------------------------------------------------------------------------------------------
+
+    def plan_offer(self) -> None:
+        """Decide fees, ad load and roll-out for the month from what the app has learnt."""
+        self._learn()
+        dither = self.world.dither(self.agent_id) if self.world.on("experiments") else (0.0, 0.0)
+        self._offer = dict(self.fees)
+        if self.spec.adaptive_price and self.world.on("learning_apps"):
+            self._adjust_fees(dither[0])
+        ads = self.ways.get("ads")
+        self._load = 0.0
+        if isinstance(ads, AdvertisingSpec) and self.world.on("ads"):
+            self._load = self.ad_load
+            if ads.adaptive and self.world.on("learning_apps"):
+                self._load = self._adjusted_load(ads, dither[1])
+        if self.world.on("gated_rollout") and self.available < 1.0 and self.unit_margin >= 0.0:
+            self.available = min(self.available + 0.08, 1.0)
+
+    def _learn(self) -> None:
+        """Update the estimated responses from last month's own experiment."""
+        usage = self.usage
+        fee = max(self.fees.values(), default=0.0)
+        now = (fee, self.ad_load, usage.paid_joins, usage.queries / max(usage.users, 1.0))
+        if self._last is not None:
+            fee0, load0, joins0, intensity0 = self._last
+            if fee0 > 0.0 and fee > 0.0 and joins0 > 0.0 and usage.paid_joins > 0.0 and fee != fee0:
+                self.price_response.observe(math.log(fee / fee0), math.log(usage.paid_joins / joins0), 0.1)
+            if intensity0 > 0.0 and now[3] > 0.0 and self.ad_load != load0:
+                self.load_response.observe(self.ad_load - load0, math.log(now[3] / intensity0), 0.02)
+        self._last = now
+
+    def _adjust_fees(self, dither: float) -> None:
+        """Move paid fees towards c e / (e - 1) with the estimated elasticity and the cost of serving a payer."""
+        elasticity = max(-self.price_response.slope, 1.15)
+        for name, tier in self.spec.tiers.items():
+            if tier.price > 0.0:
+                cost = max(self.usage.cost_per_payer, 0.1 * tier.price)
+                target = min(max(cost * elasticity / (elasticity - 1.0), 0.3 * tier.price), 3.0 * tier.price)
+                self._offer[name] = (self.fees[name] + 0.05 * (target - self.fees[name])) * (1.0 + dither)
+
+    def _adjusted_load(self, ads: AdvertisingSpec, dither: float) -> float:
+        """Move the ad load towards its estimated optimum.
+
+        Revenue per user L CPM exp(-b H' L) is highest at L = 1 / (b H'), less what other revenue a query
+        brings; b is the app's own estimate of the first month's response, H' the lagged loss it expects.
+        """
+        loss = max(-self.load_response.slope, 0.02) * (1.0 + self.spec.horizon / 12.0)
+        cpm = self.world.cpm(self.region) * ads.intent
+        other = self.usage.other_revenue_per_query
+        target = 1.0 / loss - (other * 1000.0 / cpm if cpm > 0.0 else 0.0)
+        target = min(max(target, 0.0), ads.slots)
+        return min(
+            max(self.ad_load + 0.1 * (target - self.ad_load) + dither * 0.1 * ads.slots, 0.0), ads.slots
+        )
+
+    def plan_marketing(self) -> None:
+        """Buy users while funded: spending follows runway and sentiment; the cost of a user rises with spending."""
+        spec = self.spec
+        self.acquired = 0.0
+        budget = spec.marketing + self.world.acquisition_budget(self.agent_id)
+        if not self.world.on("paid_acquisition"):
+            budget = 0.0
+        if not self.world.funded_by_group(self.agent_id):
+            budget *= min(max((self.runway - 3.0) / 9.0, 0.0), 1.0)
+        self.marketing = budget * self.world.sentiment
+        if self.marketing > 0.0:
+            base = max(spec.marketing, 0.1 * self.marketing)
+            self.acquired = base / spec.acquisition_cost * (self.marketing / base) ** 0.8
+        if self.world.on("bundling"):
+            self.acquired += spec.bundled + self.world.bundled_users(self.agent_id)
+
+    def reconsider(self) -> None:
+        """Every six months, weigh ways of earning it lacks: quoted profit of peers who use them (imitation, logit)."""
+        if (
+            not self.spec.reconsiders
+            or self.world.month < self._next_review
+            or not self.world.on("choice_of_earning")
+        ):
+            return
+        self._next_review += 6
+        per_user = self.books_per_user()
+        for way in ("ads", "subscription"):
+            if way in self.ways:
+                continue
+            peers = self.world.peer_revenue_per_user(self.agent_id, way)
+            if peers is None:
+                continue
+            gain = peers / max(abs(per_user), 0.02)
+            chance = 1.0 / (1.0 + math.exp(-4.0 * (gain - 1.0)))
+            if self.world.choice_draw(self.agent_id, way) < chance and per_user < 0.0:
+                self._start(way)
+
+    def _start(self, way: str) -> None:
+        """Begin to earn in a new way, with the terms that peers start from."""
+        if way == "ads":
+            self.ways["ads"] = AdvertisingSpec(load=0.25)
+            self.ad_load = self._load = 0.25
+        elif any(tier.price > 0.0 for tier in self.spec.tiers.values()):
+            self.ways["subscription"] = SubscriptionSpec()
+
+    def books_per_user(self) -> float:
+        """Operating profit per user of the last closed month, USD."""
+        return self.usage.operating_profit / max(self.usage.users, 1.0)
+
+    def commit(self) -> None:
+        """Publish the offer."""
+        self.fees = self._offer or self.fees
+        self.ad_load = self._load
+
+    @property
+    def sells_subscriptions(self) -> bool:
+        """Whether paid tiers are on offer."""
+        return "subscription" in self.ways
+
+    # --- settlement ------------------------------------------------------------------------------------------------
+
+    def collect(self, usage: Usage) -> None:
+        """Bring in the money of every way of earning and pay what it costs at once."""
+        for name, terms in self.ways.items():
+            for receipt in WAYS[name].receipts(terms, self, usage):
+                self.world.trade(
+                    receipt.payer, self.agent_id, receipt.kind, receipt.amount, receipt.quantity, None
+                )
+                if receipt.fee > 0.0:
+                    self.pay(receipt.fee_to, receipt.fee_to, receipt.fee, "cost_of_sales")
+
+    def settle(self) -> None:
+        """Pay marketing, staff and the own index."""
+        self.pay("media", "media", self.marketing, "marketing", self.acquired)
+        scale = (
+            min(max(self.runway / 6.0, 0.3), 1.0) if not self.world.funded_by_group(self.agent_id) else 1.0
+        )
+        self.pay("staff", "staff", self.spec.staff * scale, "staff")
+        if self.spec.search_calls > 0.0 and (self.search_supplier is None or self.index_due is not None):
+            self.pay("overhead", "overhead", self.spec.index_cost, "cost_of_sales")

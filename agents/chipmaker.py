@@ -1,0 +1,529 @@
+"""Chipmakers: make accelerators with a construction lag, allocate scarce units, price by one rule."""
+
+import math
+
+from agents.expectations import Trend
+from agents.firm import Firm
+from agents.parameters import Parameters, param
+from agents.pricing import adjusted_premium, adjusted_price, own_elasticity, target_price
+from agents.world import World
+
+
+class ProductSpec(Parameters):
+    """One accelerator generation in a chipmaker's line for a region."""
+
+    accelerator: str = param(
+        unit="card",
+        source="accelerators.toml",
+        role="fact",
+        doc="name of the accelerator card; the kernel reads its performance from it",
+    )
+    unit_cost: float = param(
+        unit="USD/accelerator",
+        source="judgement",
+        gt=0,
+        doc="wafers, memory, packaging and board of one accelerator before learning",
+    )
+    available_from: int = param(
+        0,
+        unit="month",
+        source="judgement",
+        ge=-60,
+        le=600,
+        role="fact",
+        doc="month of first volume shipments, counted from the opening",
+    )
+    ramp_months: int = param(
+        9,
+        unit="months",
+        source="judgement",
+        ge=1,
+        le=48,
+        span=(6, 15),
+        doc="months in which this product replaces its predecessors in the mix",
+    )
+
+
+class LineSpec(Parameters):
+    """What a chipmaker sells in one region."""
+
+    products: dict[str, ProductSpec] = param(
+        unit="products", source="accelerators.toml", role="fact", doc="generations, oldest first"
+    )
+    opening_price: float = param(
+        unit="USD/accelerator",
+        source="accelerators.toml",
+        gt=0,
+        role="fact",
+        doc="price of the generation that leads the mix at the opening",
+    )
+
+
+class ChipmakerSpec(Parameters):
+    """Parameters of one chipmaker."""
+
+    name: str = param(unit="text", source="judgement", role="fact", doc="name shown to people")
+    region: str = param(
+        unit="region", source="judgement", role="fact", doc="home region: export rules look at it"
+    )
+    group: str | None = param(
+        None, unit="group", source="judgement", role="fact", doc="integrated group it belongs to"
+    )
+    lines: dict[str, LineSpec] = param(
+        unit="regions", source="accelerators.toml", role="fact", doc="product line by region of sale"
+    )
+    opening_sales: dict[str, float] = param(
+        unit="USD/month",
+        source="opening balance",
+        role="fact",
+        doc="sales by region in the month before the opening",
+    )
+    backlog_months: float = param(
+        9.0,
+        unit="months",
+        source="opening balance",
+        ge=0,
+        le=36,
+        span=(8, 12),
+        doc="orders on hand at the opening in months of capacity",
+    )
+    inventory_months: float = param(
+        0.5,
+        unit="months",
+        source="judgement",
+        ge=0,
+        le=24,
+        span=(0.2, 2),
+        doc="finished units at the opening and the stock aimed at, in months of expected sales",
+    )
+    substitution: float = param(
+        5.0,
+        unit="1",
+        source="judgement",
+        gt=0,
+        le=50,
+        span=(2, 8),
+        doc="sigma: elasticity of substitution between chipmakers once nobody is locked in",
+    )
+    market_elasticity: float = param(
+        0.9,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=5,
+        span=(0.5, 1.5),
+        doc="eps: price elasticity of all accelerator demand as chipmakers believe it",
+    )
+    lock_in: float = param(
+        0.2,
+        unit="1",
+        source="judgement",
+        ge=0,
+        lt=1,
+        span=(0, 0.5),
+        doc="share of substitution that the software ecosystem takes away at the opening",
+    )
+    lock_in_decay: float = param(
+        0.01,
+        unit="1/month",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0, 0.05),
+        doc="speed at which lock-in fades as rivals' software matures",
+    )
+    entrant_cost_ratio: float = param(
+        5.0,
+        unit="1",
+        source="judgement",
+        gt=1,
+        le=50,
+        span=(3, 10),
+        doc="unit cost of the next best entrant over own unit cost: the limit price",
+    )
+    price_speed: float = param(
+        0.2,
+        unit="1/month",
+        source="judgement",
+        gt=0,
+        le=1,
+        span=(0.05, 0.5),
+        doc="theta: share of the gap to the target price closed in a month",
+    )
+    scarcity_slope: float = param(
+        0.15,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=2,
+        span=(0, 0.4),
+        doc="clearing premium per log of lead time over its rest level",
+    )
+    scarcity_speed: float = param(
+        0.1,
+        unit="1/month",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0.05, 0.3),
+        doc="speed at which the scarcity premium moves",
+    )
+    rest_lead_time: float = param(
+        3.0,
+        unit="months",
+        source="F-C2",
+        gt=0,
+        le=24,
+        span=(2, 4),
+        doc="lead time without scarcity: 8-12 weeks",
+    )
+    construction_months: int = param(
+        12, unit="months", source="F-C2", ge=1, le=60, span=(6, 24), doc="tau: from capacity start to output"
+    )
+    start_speed: float = param(
+        0.10,
+        unit="1/month",
+        source="F-C2 and section 2.2: x5 in a year",
+        ge=0,
+        le=1,
+        span=(0.03, 0.3),
+        doc="lambda: share of the capacity gap started in a month",
+    )
+    supply_line: float = param(
+        0.5,
+        unit="1",
+        source="Sterman 1989",
+        ge=0,
+        le=1,
+        span=(0, 1),
+        doc="beta: how far capacity under construction is taken into account",
+    )
+    capacity_cost: float = param(
+        12_000.0,
+        unit="USD per accelerator/month",
+        source="judgement",
+        ge=0,
+        span=(4_000, 40_000),
+        doc="prepayment and tooling for capacity of one accelerator a month",
+    )
+    learning: float = param(
+        0.20,
+        unit="per doubling",
+        source="Nagy et al. 2013",
+        ge=0,
+        lt=0.9,
+        span=(0.1, 0.3),
+        doc="Wright: unit cost falls by this share as a generation's cumulative output doubles",
+    )
+    research: float = param(
+        0.0, unit="USD/month", source="opening balance", ge=0, role="fact", doc="R&D and staff at the opening"
+    )
+    research_share: float = param(
+        0.05,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0.02, 0.15),
+        doc="share of extra revenue that goes to R&D and staff",
+    )
+    provision_months: float = param(
+        4.0,
+        unit="months",
+        source="judgement",
+        gt=0,
+        le=36,
+        span=(2, 9),
+        doc="stock beyond this many months of expected sales is written down",
+    )
+    payout: float = param(
+        0.4,
+        unit="1",
+        source="opening balance (M)",
+        ge=0,
+        le=1,
+        span=(0.2, 0.8),
+        doc="share of net profit bought back or paid out",
+    )
+    cancellation_fee: float = param(
+        0.1,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0, 0.3),
+        doc="share of the order value due on cancellation",
+    )
+    cash: float = param(
+        0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening"
+    )
+    circular_share: float = param(
+        0.0,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0, 0.2),
+        role="lever",
+        doc="share of net profit put as equity into customers' rounds",
+    )
+
+
+class Line:
+    """A chipmaker's business in one region: price, stock and the order book. Quantities in H100-equivalents."""
+
+    __slots__ = (
+        "blocked",
+        "book",
+        "cumulative",
+        "inventory",
+        "inventory_cost",
+        "ordered",
+        "perf",
+        "premium",
+        "price",
+        "reference",
+        "shipped",
+        "spec",
+        "unit_cost",
+    )
+
+    def __init__(self, spec: LineSpec) -> None:
+        self.spec = spec
+        self.price = 0.0
+        self.premium = 0.0
+        self.inventory = 0.0
+        self.inventory_cost = 0.0
+        self.book: dict[str, list[float]] = {}
+        self.ordered = 0.0
+        self.shipped = 0.0
+        self.blocked = 0.0
+        self.cumulative = dict.fromkeys(spec.products, 0.0)
+        self.reference = 1.0
+        self.perf = 1.0
+        self.unit_cost = 0.0
+
+    @property
+    def backlog(self) -> float:
+        """Orders on hand, H100-equivalents."""
+        return math.fsum(order[0] for order in self.book.values())
+
+    def mix(self, month: int) -> dict[str, float]:
+        """Return the share of each product in units made this month: each ramps up over its predecessors."""
+        shares: dict[str, float] = {}
+        remaining = 1.0
+        for key, product in reversed(self.spec.products.items()):
+            ramp = (month - product.available_from + 1) / product.ramp_months
+            share = remaining * min(max(ramp, 0.0), 1.0)
+            shares[key] = share
+            remaining -= share
+        oldest = next(iter(self.spec.products))
+        shares[oldest] += remaining
+        return shares
+
+
+class Chipmaker(Firm):
+    """Makes and sells accelerators."""
+
+    def __init__(self, world: World, firm_id: str, spec: ChipmakerSpec) -> None:
+        super().__init__(world, firm_id, tier="chips", region=spec.region, group=spec.group)
+        self.spec = spec
+        self.lines = {region: Line(line) for region, line in spec.lines.items()}
+        self.capacity = 0.0
+        self.pipeline: list[tuple[int, float]] = []
+        self.orders = Trend(0.0, 0.0, world.expectation)
+        self.produced = 0.0
+        self.lead_time = spec.backlog_months
+        self.tooling = 0.0
+        self.cancelled = 0.0
+        self.opening_revenue = math.fsum(spec.opening_sales.values())
+        self._starts = 0.0
+        self._prices: dict[str, tuple[float, float]] = {}
+
+    def open(self, growth: float) -> None:
+        """Set price, capacity, stock and backlog so that the opening sales are the opening capacity."""
+        for region, line in self.lines.items():
+            self._update_mix(line)
+            lead = line.mix(0)
+            oldest = next(iter(lead))
+            per_h100 = (
+                line.spec.opening_price / self.world.performance[line.spec.products[oldest].accelerator]
+            )
+            line.price = per_h100
+            sold = self.spec.opening_sales.get(region, 0.0) / per_h100
+            line.reference = max(12.0 * sold / line.perf, 1.0)
+            self.capacity += sold / line.perf
+            line.inventory = self.spec.inventory_months * sold
+            line.inventory_cost = line.unit_cost / line.perf * line.inventory
+            line.shipped = sold
+        self.orders = Trend(self.capacity, growth, self.world.expectation)
+        for i in range(self.spec.construction_months):
+            self.pipeline.append((i + 1, self.capacity * growth * (1.0 + growth) ** i))
+        self.tooling = self.spec.capacity_cost * self.capacity
+        self.smoothed_revenue = self.opening_revenue
+
+    def _update_mix(self, line: Line) -> None:
+        """Set the line's performance and unit cost from this month's mix, with Wright learning by generation."""
+        exponent = -math.log2(1.0 - self.spec.learning) if self.world.on("learning") else 0.0
+        perf = cost = 0.0
+        for key, share in line.mix(self.world.month).items():
+            product = line.spec.products[key]
+            learned = (1.0 + line.cumulative[key] / line.reference) ** -exponent
+            perf += share * self.world.performance[product.accelerator]
+            cost += share * product.unit_cost * learned
+        line.perf, line.unit_cost = perf, cost
+
+    # --- orders -------------------------------------------------------------------------------------------
+
+    def take_order(self, region: str, buyer: str, quantity: float) -> float:
+        """Book `quantity` H100-equivalents at today's price, fixed at the order date; return the value, USD."""
+        line = self.lines[region]
+        value = quantity * line.price
+        order = line.book.setdefault(buyer, [0.0, 0.0])
+        order[0] += quantity
+        order[1] += value
+        line.ordered += quantity
+        return value
+
+    def cancel_order(self, region: str, buyer: str, quantity: float) -> tuple[float, float]:
+        """Take `quantity` out of the buyer's order; return (quantity cancelled, value cancelled)."""
+        order = self.lines[region].book.get(buyer)
+        if order is None or order[0] <= 0.0:
+            return 0.0, 0.0
+        taken = min(quantity, order[0])
+        value = order[1] * taken / order[0]
+        order[0] -= taken
+        order[1] -= value
+        self.cancelled += taken
+        return taken, value
+
+    # --- decisions, in the order of the month ----------------------------------------------------------------
+
+    def deliver(self) -> None:
+        """Ship min(stock, backlog), pro rata to what each buyer has on order; buyers pay the order-date price."""
+        for region, line in self.lines.items():
+            self._update_mix(line)
+            backlog = line.backlog
+            allowed = self.world.export_share(self.region, region)
+            shipped = min(line.inventory, backlog * allowed)
+            line.blocked = backlog * (1.0 - allowed)
+            line.shipped = shipped
+            if shipped <= 0.0:
+                continue
+            cost = line.inventory_cost * shipped / line.inventory
+            line.inventory -= shipped
+            line.inventory_cost -= cost
+            self.books.cost_of_sales += cost
+            accelerators = self._accelerators(line)
+            for buyer, order in line.book.items():
+                if order[0] > 0.0:
+                    part = shipped * order[0] / backlog
+                    value = order[1] * part / order[0]
+                    order[0] -= part
+                    order[1] -= value
+                    self.world.deliver(self.agent_id, buyer, region, accelerators, part, value)
+
+    def _accelerators(self, line: Line) -> dict[str, float]:
+        """Return each accelerator's share of the H100-equivalents shipped."""
+        shares: dict[str, float] = {}
+        for key, share in line.mix(self.world.month).items():
+            accelerator = line.spec.products[key].accelerator
+            weight = share * self.world.performance[accelerator] / line.perf
+            if weight > 0.0:
+                shares[accelerator] = shares.get(accelerator, 0.0) + weight
+        return shares
+
+    def plan_prices(self) -> None:
+        """Decide next prices: own elasticity from share and substitution, scarcity from the lead time."""
+        spec = self.spec
+        month = self.world.month
+        lock_in = spec.lock_in * math.exp(-spec.lock_in_decay * month) if self.world.on("lock_in") else 0.0
+        substitution = spec.substitution * (1.0 - lock_in)
+        for region, line in self.lines.items():
+            share = self.world.chip_share(region, self.agent_id)
+            elasticity = own_elasticity(share, substitution, spec.market_elasticity)
+            unit_cost = line.unit_cost / line.perf
+            target = target_price(unit_cost, elasticity, spec.entrant_cost_ratio)
+            clearing = 0.0
+            if self.world.on("chip_scarcity") and self.lead_time > spec.rest_lead_time:
+                clearing = spec.scarcity_slope * math.log(self.lead_time / spec.rest_lead_time)
+            premium = adjusted_premium(line.premium, clearing, spec.scarcity_speed)
+            price = adjusted_price(line.price, target, premium, spec.price_speed, unit_cost)
+            self._prices[region] = (price, premium)
+
+    def commit_prices(self) -> None:
+        """Publish the new prices."""
+        for region, (price, premium) in self._prices.items():
+            self.lines[region].price, self.lines[region].premium = price, premium
+
+    def produce(self) -> None:
+        """Make what backlog and the stock target ask for, as far as capacity goes; pay wafers and packaging."""
+        needs = {}
+        for region, line in self.lines.items():
+            open_backlog = line.backlog * self.world.export_share(self.region, region)
+            target = self.spec.inventory_months * line.shipped
+            needs[region] = max(open_backlog + target - line.inventory, 0.0) / line.perf
+        total = math.fsum(needs.values())
+        scale = (
+            min(1.0, self.capacity * self.world.capacity_factor(self.agent_id) / total)
+            if total > 0.0
+            else 0.0
+        )
+        self.produced = total * scale
+        for region, line in self.lines.items():
+            units = needs[region] * scale
+            cost = units * line.unit_cost
+            line.inventory += units * line.perf
+            line.inventory_cost += cost
+            for key, share in line.mix(self.world.month).items():
+                line.cumulative[key] += units * share
+            self.pay("wafers", "wafers", cost, "financial", units)
+            self._provide_for_excess_stock(region, line)
+
+    def _provide_for_excess_stock(self, region: str, line: Line) -> None:
+        """Write down stock beyond some months of sales and orders, as accounts require: how margins break in a glut."""
+        expected = self.spec.provision_months * line.shipped + line.backlog * self.world.export_share(
+            self.region, region
+        )
+        if self.world.on("stock_provisions") and line.inventory > expected > 0.0:
+            excess = line.inventory_cost * (1.0 - expected / line.inventory) / 3.0
+            line.inventory_cost -= excess
+            self.books.cost_of_sales += excess
+
+    def start_capacity(self) -> None:
+        """Start capacity for the orders expected when it will be ready, less a part of what is already coming."""
+        spec = self.spec
+        ordered = math.fsum(line.ordered / line.perf for line in self.lines.values())
+        self.orders.observe(ordered)
+        self.capacity += math.fsum(units for due, units in self.pipeline if due <= self.world.month)
+        self.pipeline = [(due, units) for due, units in self.pipeline if due > self.world.month]
+        backlog = math.fsum(line.backlog / line.perf for line in self.lines.values())
+        self.lead_time = backlog / self.capacity if self.capacity > 0.0 else 0.0
+        coming = math.fsum(units for _, units in self.pipeline)
+        rest = spec.rest_lead_time * self.capacity
+        expected = (
+            self.orders.forecast(spec.construction_months, self.world.sentiment) + (backlog - rest) / 24.0
+        )
+        self._starts = max(spec.start_speed * (expected - self.capacity - spec.supply_line * coming), 0.0)
+        cost = spec.capacity_cost * self._starts
+        if self._starts > 0.0 and cost < 0.5 * self.cash:
+            self.pipeline.append((self.world.month + spec.construction_months, self._starts))
+            self.tooling += cost
+            self.pay("equipment", "equipment", cost, "capex")
+        for line in self.lines.values():
+            line.ordered = 0.0
+
+    def settle(self) -> None:
+        """Pay R&D and staff, depreciate tooling, give part of the profit back."""
+        spec = self.spec
+        growth = max(self.smoothed_revenue - self.opening_revenue, -0.5 * self.opening_revenue)
+        research = max(spec.research + spec.research_share * growth, 0.3 * spec.research)
+        self.pay("staff", "staff", research, "research_staff")
+        depreciation = self.tooling / 60.0
+        self.tooling -= depreciation
+        self.books.depreciation += depreciation
+
+    @property
+    def inventory_value(self) -> float:
+        """Finished accelerators at cost, USD."""
+        return math.fsum(line.inventory_cost for line in self.lines.values())

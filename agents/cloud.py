@@ -1,0 +1,591 @@
+"""Clouds: own accelerators, sell hours on contract and spot, order more when rent pays for them.
+
+Two kinds: *resellers* (debt, thin margin) and *integrated owners* (other profit pools, own silicon).
+All hours are H100-equivalent hours; the fleet is kept by accelerator type.
+"""
+
+import math
+from typing import Literal
+
+from agents.expectations import Trend
+from agents.firm import Firm
+from agents.hosting import HostedModel, HostingSpec
+from agents.parameters import Parameters, param
+from agents.pricing import own_elasticity, target_price
+from agents.world import World
+
+HOURS = 730.0
+"""Hours in a month."""
+
+
+class CloudSpec(Parameters):
+    """Parameters of one cloud."""
+
+    name: str = param(unit="text", source="judgement", role="fact", doc="name shown to people")
+    region: str = param(
+        unit="region", source="judgement", role="fact", doc="region it serves and buys chips in"
+    )
+    kind: Literal["reseller", "integrated"] = param(
+        unit="kind",
+        source="judgement",
+        role="fact",
+        doc="reseller (debt) or integrated owner (group cash flow)",
+    )
+    group: str | None = param(
+        None, unit="group", source="judgement", role="fact", doc="integrated group it belongs to"
+    )
+    fleet: dict[str, float] = param(
+        unit="H100-equivalents by accelerator",
+        source="opening balance",
+        role="fact",
+        doc="fleet at the opening",
+    )
+    book_value: float = param(
+        18_000.0,
+        unit="USD/H100-equivalent",
+        source="judgement",
+        gt=0,
+        span=(12_000, 30_000),
+        doc="mean depreciated value of the opening fleet, buildings included",
+    )
+    on_order_months: float = param(
+        9.0,
+        unit="months",
+        source="opening balance",
+        ge=0,
+        le=36,
+        span=(6, 12),
+        doc="chips on order at the opening, in months of opening purchases",
+    )
+    chip_purchases: dict[str, float] = param(
+        unit="USD/month by chipmaker",
+        source="opening balance",
+        role="fact",
+        doc="chip purchases in the month before the opening: the affinity to each supplier",
+    )
+    rent: float = param(
+        unit="USD/hour",
+        source="F-K12",
+        gt=0,
+        le=100,
+        role="fact",
+        doc="rent of an H100-equivalent hour at the opening",
+    )
+    overhead: float = param(
+        0.5,
+        unit="1",
+        source="F-K12",
+        ge=0,
+        le=3,
+        span=(0.3, 0.7),
+        doc="o: buildings and network per dollar of chips",
+    )
+    discount_rate: float = param(
+        0.10, unit="1/year", source="F-K11", ge=0, le=1, span=(0.06, 0.15), doc="r: cost of capital"
+    )
+    life: int = param(
+        5, unit="years", source="F-K11", ge=2, le=10, span=(3, 6), doc="useful life of an accelerator"
+    )
+    power_price: float = param(
+        0.075,
+        unit="USD/kWh",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0.05, 0.14),
+        doc="power all-in; 0.13 USD per H100-hour at 1.73 kW",
+    )
+    operating_cost: float = param(
+        0.40,
+        unit="USD/hour of an accelerator",
+        source="judgement",
+        ge=0,
+        le=5,
+        span=(0.3, 0.7),
+        doc="staff, repair, space",
+    )
+    target_utilisation: float = param(
+        0.75,
+        unit="1",
+        source="F-K12",
+        gt=0,
+        lt=1,
+        span=(0.6, 0.9),
+        doc="u*: utilisation at which rent is at rest",
+    )
+    rent_slope: float = param(
+        0.6,
+        unit="1",
+        source="F-K12",
+        ge=0,
+        le=5,
+        span=(0.2, 1.5),
+        doc="eta: monthly log change of rent per unit of utilisation above target",
+    )
+    rent_speed: float = param(
+        0.1,
+        unit="1/month",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0.02, 0.3),
+        doc="theta: pull of rent towards the target price of the pricing rule",
+    )
+    substitution: float = param(
+        4.0,
+        unit="1",
+        source="judgement",
+        gt=0,
+        le=50,
+        span=(1.5, 8),
+        doc="sigma between clouds: lower where services around the hours bind customers",
+    )
+    market_elasticity: float = param(
+        0.8,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=5,
+        span=(0.4, 1.2),
+        doc="eps of all demand for hours, as clouds believe it",
+    )
+    entrant_cost_ratio: float = param(
+        3.0,
+        unit="1",
+        source="judgement",
+        gt=1,
+        le=50,
+        span=(1.5, 6),
+        doc="unit cost of the next best entrant over own unit cost: the limit price",
+    )
+    contract_months: int = param(
+        12,
+        unit="months",
+        source="judgement",
+        ge=1,
+        le=60,
+        span=(6, 36),
+        doc="length of a take-or-pay contract",
+    )
+    full_hurdle: float = param(
+        1.15,
+        unit="1",
+        source="judgement",
+        gt=1,
+        le=3,
+        span=(1.05, 1.5),
+        doc="expected rent over user cost at which the whole gap is ordered",
+    )
+    order_speed: float = param(
+        0.35,
+        unit="1/month",
+        source="judgement",
+        gt=0,
+        le=1,
+        span=(0.1, 1),
+        doc="share of the fleet gap ordered in a month",
+    )
+    padding: float = param(
+        0.3,
+        unit="1",
+        source="Lee, Padmanabhan, Whang 1997",
+        ge=0,
+        le=2,
+        span=(0, 1),
+        doc="order padding when lead times are long",
+    )
+    supplier_substitution: float = param(
+        4.0,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=20,
+        span=(2, 8),
+        doc="how fast purchases shift to the cheaper chipmaker",
+    )
+    finance_share: float = param(
+        0.6,
+        unit="1",
+        source="F-K1",
+        ge=0,
+        le=2,
+        span=(0.4, 1),
+        doc="phi: share of group cash flow that may go into accelerators",
+    )
+    debt: float = param(
+        0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="debt at the opening"
+    )
+    debt_rate: float = param(
+        0.11, unit="1/year", source="F-K9", ge=0, le=1, span=(0.04, 0.15), doc="interest on debt"
+    )
+    debt_limit: float = param(
+        5.0,
+        unit="years of revenue",
+        source="judgement",
+        ge=0,
+        le=20,
+        span=(2, 8),
+        doc="lenders' limit: debt over annualised expected revenue",
+    )
+    amortisation: int = param(
+        60,
+        unit="months",
+        source="judgement",
+        ge=1,
+        le=240,
+        span=(36, 84),
+        doc="term over which debt is repaid",
+    )
+    own_silicon: bool = param(
+        False,
+        unit="switch",
+        source="judgement",
+        role="lever",
+        doc="whether the cloud may develop its own accelerator",
+    )
+    own_silicon_cost: float = param(
+        0.6,
+        unit="1",
+        source="judgement",
+        gt=0,
+        le=1,
+        span=(0.4, 0.8),
+        doc="kappa: cost of an own accelerator over the market price",
+    )
+    own_silicon_fixed: float = param(
+        0.5e9,
+        unit="USD",
+        source="judgement",
+        ge=0,
+        span=(0.2e9, 2e9),
+        doc="F: development of an own accelerator",
+    )
+    own_silicon_delay: int = param(
+        24, unit="months", source="judgement", ge=0, le=120, span=(18, 36), doc="development time"
+    )
+    own_silicon_share: float = param(
+        0.5,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0.2, 0.8),
+        doc="share of purchases that own silicon can replace",
+    )
+    hosts: dict[str, HostingSpec] = param(
+        {},
+        unit="models",
+        source="judgement",
+        role="lever",
+        doc="open-weights models sold by the token, keyed by lab",
+    )
+    overflow: dict[str, float] = param(
+        {},
+        unit="USD/month by cloud",
+        source="opening balance",
+        role="fact",
+        doc="hours rented from resellers at the opening to serve own customers",
+    )
+    staff: float = param(
+        0.0, unit="USD/month", source="judgement", ge=0, role="fact", doc="sales and administration"
+    )
+    cash: float = param(
+        0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening"
+    )
+    payout: float = param(
+        0.0, unit="1", source="judgement", ge=0, le=1, doc="share of net profit paid out", span=(0, 1)
+    )
+
+
+class Contract:
+    """A customer's take-or-pay commitment: hours a month at an average price."""
+
+    __slots__ = ("hours", "price")
+
+    def __init__(self, hours: float, price: float) -> None:
+        self.hours = hours
+        self.price = price
+
+    def add(self, hours: float, price: float) -> None:
+        """Sign more hours at `price`."""
+        total = self.hours + hours
+        if total > 0.0:
+            self.price = (self.hours * self.price + hours * price) / total
+        self.hours = total
+
+
+class Cloud(Firm):
+    """Owns accelerators and sells their hours."""
+
+    def __init__(self, world: World, firm_id: str, spec: CloudSpec) -> None:
+        super().__init__(world, firm_id, tier="clouds", region=spec.region, group=spec.group)
+        self.spec = spec
+        self.fleet = dict(spec.fleet)
+        self.size = math.fsum(spec.fleet.values())
+        self.cohorts: dict[int, list[tuple[str, float, float]]] = {}
+        self.depreciation = 0.0
+        self.book_value = 0.0
+        self.on_order = 0.0
+        self.rent = spec.rent
+        self.contracts: dict[str, Contract] = {}
+        self.demand = Trend(0.0, 0.0, world.expectation)
+        self.utilisation = spec.target_utilisation
+        self.hours_sold = 0.0
+        self.hours_asked = 0.0
+        self.user_cost = spec.rent
+        self.debt = spec.debt
+        self.spent_on_chips: list[float] = []
+        self.own_silicon_from: int | None = None
+        self.ordered = 0.0
+        self.hosted = {lab: HostedModel(world, self, lab, host) for lab, host in spec.hosts.items()}
+        self.overflow = Contract(0.0, spec.rent)
+        self._orders: dict[str, float] = {}
+        self._cancel = 0.0
+        self._rent = spec.rent
+        self._requests: dict[str, float] = {}
+
+    @property
+    def capacity(self) -> float:
+        """H100-equivalent hours that the fleet gives in a month, rented overflow included."""
+        return (self.size * HOURS) * self.world.capacity_factor(self.agent_id) + self.overflow.hours
+
+    @property
+    def free_hours(self) -> float:
+        """Hours not under contract."""
+        return max(self.capacity - math.fsum(c.hours for c in self.contracts.values()), 0.0)
+
+    def open(self, hours: float, growth: float) -> None:
+        """Open with `hours` sold a month: ages of the fleet follow past growth, so that retirements are spread."""
+        months = 12 * self.spec.life
+        weights = [math.exp(-0.06 * age) for age in range(months)]
+        total = math.fsum(weights)
+        remaining = math.fsum(w * (months - age) / months for age, w in enumerate(weights)) / total
+        paid = self.spec.book_value / remaining
+        for age, weight in enumerate(weights):
+            for accelerator, size in self.spec.fleet.items():
+                part = size * weight / total
+                self._add_cohort(months - age, accelerator, part, part * paid / months)
+        self.book_value = self.spec.book_value * self.size
+        self.hours_sold = self.hours_asked = hours
+        self.utilisation = hours / self.capacity
+        self.demand = Trend(hours, growth, self.world.expectation)
+
+    def _add_cohort(self, due: int, accelerator: str, size: float, depreciation: float) -> None:
+        self.cohorts.setdefault(due, []).append((accelerator, size, depreciation))
+        self.depreciation += depreciation
+
+    # --- fleet ---------------------------------------------------------------------------------------------
+
+    def receive(self, accelerators: dict[str, float], size: float, cost: float) -> None:
+        """Install delivered chips: pay buildings, borrow or draw on the group for what cash does not cover."""
+        buildings = self.spec.overhead * cost
+        self.finance(cost + buildings)
+        self.on_order = max(self.on_order - size, 0.0)
+        self.spent_on_chips.append(cost)
+        self.install(accelerators, size, cost + buildings)
+        self.pay("buildings", "buildings", buildings, "capex")
+
+    def install(self, accelerators: dict[str, float], size: float, value: float) -> None:
+        """Add capacity worth `value` to the fleet; it retires after the useful life."""
+        months = 12 * self.spec.life
+        for accelerator, share in accelerators.items():
+            self.fleet[accelerator] = self.fleet.get(accelerator, 0.0) + share * size
+            self._add_cohort(self.world.month + months, accelerator, share * size, share * value / months)
+        self.size += size
+        self.book_value += value
+
+    def retire(self) -> None:
+        """Take out what has reached the end of its life."""
+        for accelerator, size, depreciation in self.cohorts.pop(self.world.month, []):
+            self.fleet[accelerator] -= size
+            self.size -= size
+            self.depreciation -= depreciation
+
+    def finance(self, needed: float) -> None:
+        """Find the cash for a purchase: own cash, then the group, then lenders up to their limit."""
+        short = needed - 0.9 * self.cash
+        if short <= 0.0:
+            return
+        if self.world.draw_on_group(self.agent_id, short) >= short:
+            return
+        room = (
+            self.spec.debt_limit * 12.0 * self.smoothed_revenue - self.debt
+            if self.world.on("finance_limits")
+            else short
+        )
+        loan = min(short, max(room, 0.0))
+        if self.spec.kind == "reseller" and loan > 0.0:
+            self.world.ledger.pay("lenders", self.agent_id, "debt", loan)
+            self.debt += loan
+
+    # --- decisions ---------------------------------------------------------------------------------------------
+
+    def expected_user_cost(self) -> float:
+        """Return the user cost of the newest chips, USD per H100-equivalent hour.
+
+        P (1 + o) (r + 1/life) / (8760 u*) + power + operating cost.
+        """
+        spec = self.spec
+        quote = self.world.chip_quote(self.region)
+        capital = quote.price * (1.0 + spec.overhead) * (spec.discount_rate + 1.0 / spec.life)
+        return (
+            capital / (8760.0 * spec.target_utilisation)
+            + (spec.power_price * quote.kilowatt + spec.operating_cost) / quote.performance
+        )
+
+    @property
+    def floor(self) -> float:
+        """Avoidable cost of an hour on the present fleet: power and operations."""
+        return self.running_cost / max(self.size * HOURS, 1.0)
+
+    @property
+    def running_cost(self) -> float:
+        """Power and operations of the whole fleet, USD a month."""
+        spec = self.spec
+        accelerators = kilowatts = 0.0
+        for accelerator, size in self.fleet.items():
+            units = size / self.world.performance[accelerator]
+            accelerators += units
+            kilowatts += units * self.world.kilowatts[accelerator]
+        return HOURS * (spec.power_price * kilowatts + spec.operating_cost * accelerators)
+
+    def plan_rent(self) -> None:
+        """Decide next rent: pulled to the rule's target, pushed by utilisation, never below avoidable cost."""
+        spec = self.spec
+        self.user_cost = self.expected_user_cost()
+        share = self.world.cloud_share(self.agent_id)
+        elasticity = own_elasticity(share, spec.substitution, spec.market_elasticity)
+        target = target_price(self.user_cost, elasticity, spec.entrant_cost_ratio)
+        slope = spec.rent_slope if self.world.on("utilisation_pricing") else 0.0
+        pressure = min(self.hours_asked / max(self.capacity, 1.0), 1.3) - spec.target_utilisation
+        change = spec.rent_speed * math.log(target / self.rent) + slope * pressure
+        self._rent = max(self.rent * math.exp(min(max(change, -0.2), 0.2)), self.floor)
+
+    def plan_orders(self) -> None:
+        """Decide chip orders: the fleet that demand will need after the lead time, if rent pays for it."""
+        spec = self.spec
+        world = self.world
+        quote = world.chip_quote(self.region)
+        lead = quote.lead_time + 1.0
+        ahead = world.month + round(lead)
+        retiring = math.fsum(
+            size for due, cohort in self.cohorts.items() if due <= ahead for _, size, _ in cohort
+        )
+        wanted = self.demand.forecast(lead, world.sentiment) / (spec.target_utilisation * HOURS)
+        gap = wanted + retiring - self.size - self.on_order - self.overflow.hours / HOURS
+        ratio = self.rent / self.user_cost
+        worth = (
+            min(max((ratio - 1.0) / (spec.full_hurdle - 1.0), 0.0), 1.0)
+            if world.on("investment_hurdle")
+            else 1.0
+        )
+        pad = spec.padding * max(lead / 3.0 - 1.0, 0.0) if world.on("order_padding") else 0.0
+        order = spec.order_speed * max(gap, 0.0) * worth * (1.0 + min(pad, 1.0))
+        order = min(order, self._order_limit() / (quote.price * (1.0 + spec.overhead)))
+        self._cancel = spec.order_speed * max(-gap - 0.1 * self.size, 0.0)
+        self._orders = world.split_order(self.agent_id, self.region, order)
+
+    def _order_limit(self) -> float:
+        """Return the value of chips and buildings that may be ordered this month, USD."""
+        if not self.world.on("finance_limits"):
+            return math.inf
+        if self.spec.kind == "integrated":
+            return self.spec.finance_share * self.world.group_cash_flow(self.agent_id)
+        room = self.spec.debt_limit * 12.0 * self.demand.forecast(6.0) * self.rent - self.debt
+        quote = self.world.chip_quote(self.region)
+        committed = self.on_order * quote.price * (1.0 + self.spec.overhead)
+        return max(room + 0.5 * self.cash - committed, 0.0)
+
+    def plan_own_silicon(self) -> None:
+        """Start an own accelerator once three years' spending would repay its development."""
+        spec = self.spec
+        if not spec.own_silicon or self.own_silicon_from is not None or not self.world.on("own_silicon"):
+            return
+        window = self.spent_on_chips[-36:]
+        three_years = math.fsum(window) * 36.0 / max(len(window), 1)
+        if three_years * spec.own_silicon_share > spec.own_silicon_fixed / (
+            1.0 - spec.own_silicon_cost + 1e-9
+        ):
+            self.own_silicon_from = self.world.month + spec.own_silicon_delay
+
+    def commit(self) -> None:
+        """Publish the rent, place and cancel orders."""
+        self.rent = self._rent
+        own = self.spec.own_silicon_share if self.own_silicon_ready else 0.0
+        for supplier, quantity in self._orders.items():
+            bought = (1.0 - own) * quantity
+            self.on_order += bought
+            self.world.place_order(self.agent_id, supplier, self.region, bought)
+        self.ordered = math.fsum(self._orders.values())
+        self.make_own_silicon(own * self.ordered)
+        if self._cancel > 0.0 and self.on_order > 0.0:
+            cancelled, fee = self.world.cancel_orders(self.agent_id, self.region, self._cancel)
+            self.on_order = max(self.on_order - cancelled, 0.0)
+            self.finance(fee)
+
+    def make_own_silicon(self, quantity: float) -> None:
+        """Have `quantity` H100-equivalents of the own accelerator made at kappa times the market price."""
+        if quantity <= 0.0:
+            return
+        quote = self.world.chip_quote(self.region)
+        cost = self.spec.own_silicon_cost * quote.price * quantity
+        buildings = self.spec.overhead * cost
+        self.finance(cost + buildings)
+        self.pay("wafers", "wafers", cost, "capex", quantity)
+        self.pay("buildings", "buildings", buildings, "capex")
+        self.install({quote.accelerator: 1.0}, quantity, cost + buildings)
+
+    @property
+    def own_silicon_ready(self) -> bool:
+        """Whether the own accelerator can be made."""
+        return self.own_silicon_from is not None and self.world.month >= self.own_silicon_from
+
+    # --- hours -------------------------------------------------------------------------------------------------
+
+    def expire_contracts(self) -> None:
+        """Let one month's worth of every contract run out."""
+        left = 1.0 - 1.0 / self.spec.contract_months
+        for contract in self.contracts.values():
+            contract.hours *= left
+
+    def contract(self, customer: str, hours: float) -> None:
+        """Sign `hours` at the present rent at once, as at the opening."""
+        self.contracts.setdefault(customer, Contract(0.0, self.rent)).add(hours, self.rent)
+
+    def request_contract(self, customer: str, hours: float) -> None:
+        """Receive a customer's wish for committed hours (the total it wants)."""
+        self._requests[customer] = self._requests.get(customer, 0.0) + hours
+
+    def sign_contracts(self) -> None:
+        """Sign what is asked for at the present rent; pro rata where free hours run short."""
+        wanted = {
+            c: max(h - (self.contracts[c].hours if c in self.contracts else 0.0), 0.0)
+            for c, h in self._requests.items()
+        }
+        total = math.fsum(wanted.values())
+        scale = min(1.0, self.free_hours / total) if total > 0.0 else 0.0
+        for customer, hours in wanted.items():
+            self.contract(customer, hours * scale)
+        self._requests.clear()
+
+    def spot_price(self) -> float:
+        """Rent for hours without a contract: follows how full the cloud was last month."""
+        return max(self.rent * math.exp(self.utilisation - self.spec.target_utilisation), self.floor)
+
+    def settle(self) -> None:
+        """Pay power, operations, staff, own-silicon development, interest and principal; depreciate."""
+        spec = self.spec
+        self.pay("power", "power", self.running_cost, "cost_of_sales")
+        self.pay(
+            "staff", "staff", spec.staff * max(self.hours_sold / max(self.demand.level, 1.0), 0.5), "staff"
+        )
+        self.books.depreciation += self.depreciation
+        self.book_value = max(self.book_value - self.depreciation, 0.0)
+        if self.own_silicon_from is not None and not self.own_silicon_ready and spec.own_silicon_delay:
+            self.pay("staff", "staff", spec.own_silicon_fixed / spec.own_silicon_delay, "research_staff")
+        if self.debt > 0.0:
+            self.pay("interest", "interest", self.debt * spec.debt_rate / 12.0, "interest")
+            principal = min(self.debt / spec.amortisation, self.debt)
+            self.finance(principal)
+            self.pay("principal", "principal", principal, "financial")
+            self.debt -= principal

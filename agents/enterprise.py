@@ -1,0 +1,307 @@
+"""Enterprise segments: how many tokens they buy, and from whom.
+
+Volume rises with adoption and agent intensity and falls with a quality-adjusted price index; suppliers are
+chosen by a nested logit (hosts inside models), and most of a segment stays where it is each month.
+"""
+
+import math
+
+from agents.base import EconomicAgent
+from agents.parameters import Parameters, param
+from agents.tastes import bass_step
+from agents.world import TokenOffer, World
+
+
+class EnterpriseSpec(Parameters):
+    """Parameters of one enterprise segment."""
+
+    region: str = param(unit="region", source="judgement", role="fact", doc="where its firms are")
+    share: float = param(
+        1.0,
+        unit="1",
+        source="judgement",
+        gt=0,
+        le=1,
+        role="fact",
+        doc="share of the region's opening API sales that is this segment's",
+    )
+    input_share: float = param(
+        0.45, unit="1", source="judgement", ge=0, le=1, span=(0.3, 0.6), doc="uncached input tokens per token"
+    )
+    cached_share: float = param(
+        0.30, unit="1", source="judgement", ge=0, le=1, span=(0.1, 0.5), doc="cached input tokens per token"
+    )
+    adoption: float = param(
+        0.08,
+        unit="1",
+        source="judgement",
+        gt=0,
+        le=1,
+        span=(0.03, 0.2),
+        doc="share of firms that use API tokens at the opening",
+    )
+    innovation: float = param(
+        0.002, unit="1/month", source="judgement", ge=0, le=1, span=(0.001, 0.01), doc="Bass p"
+    )
+    imitation: float = param(
+        0.10, unit="1/month", source="judgement", ge=0, le=2, span=(0.05, 0.2), doc="Bass q"
+    )
+    intensity: float = param(
+        10.0,
+        unit="1",
+        source="F-E3",
+        ge=1,
+        le=100,
+        span=(5, 30),
+        doc="tokens per task with agents over tokens without",
+    )
+    intensity_speed: float = param(
+        0.06,
+        unit="1/month",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0.02, 0.15),
+        doc="growth rate of the logistic by which agent work spreads",
+    )
+    intensity_open: float = param(
+        0.05,
+        unit="1",
+        source="judgement",
+        gt=0,
+        lt=1,
+        span=(0.02, 0.15),
+        doc="share of work done by agents at the opening",
+    )
+    elasticity_short: float = param(
+        0.7, unit="1", source="F-P14", ge=0, le=3, span=(0.5, 1.1), doc="price elasticity within the month"
+    )
+    elasticity_long: float = param(
+        1.1,
+        unit="1",
+        source="F-P14",
+        ge=0,
+        le=4,
+        span=(0.8, 1.5),
+        doc="price elasticity after full adjustment",
+    )
+    adjustment: float = param(
+        0.15,
+        unit="1/month",
+        source="behaviour.md 8",
+        gt=0,
+        le=1,
+        span=(0.05, 0.3),
+        doc="speed of the long-run response",
+    )
+    substitution_models: float = param(
+        2.0, unit="1", source="F-P14", gt=0, le=20, span=(1.2, 4), doc="price exponent among models"
+    )
+    substitution_hosts: float = param(
+        5.0, unit="1", source="F-P14", gt=0, le=50, span=(3, 8), doc="price exponent among hosts of one model"
+    )
+    quality_weight: float = param(
+        3.0,
+        unit="1/q",
+        source="judgement",
+        ge=0,
+        le=20,
+        span=(1, 6),
+        doc="log attractiveness of a unit of quality",
+    )
+    quality_demand: float = param(
+        0.5,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0.2, 1),
+        doc="share of the quality-adjusted price fall that creates demand",
+    )
+    inertia: float = param(
+        0.75,
+        unit="1",
+        source="F-P16",
+        ge=0,
+        lt=1,
+        span=(0.5, 0.9),
+        doc="share of spending that does not reconsider its supplier in a month",
+    )
+    satiation: float = param(
+        300.0,
+        unit="opening volume",
+        source="judgement",
+        gt=1,
+        span=(50, 2000),
+        doc="volume at which more tokens bring nothing",
+    )
+    budget: float = param(
+        6.0,
+        unit="opening spending",
+        source="F-E1, F-E2",
+        gt=0,
+        le=1000,
+        span=(3, 15),
+        doc="most that firms will spend on tokens over the opening, before growth",
+    )
+    budget_growth: float = param(
+        0.02, unit="1/month", source="F-E2", ge=-0.1, le=0.2, span=(0.005, 0.04), doc="growth of that budget"
+    )
+    noise: float = param(
+        0.04,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0.01, 0.1),
+        doc="standard deviation of monthly overrun shocks",
+    )
+
+
+class Enterprise(EconomicAgent):
+    """One segment of firms that buy tokens by API."""
+
+    def __init__(self, world: World, segment_id: str, spec: EnterpriseSpec) -> None:
+        super().__init__(world, segment_id)
+        self.spec = spec
+        self.mix = (spec.input_share, spec.cached_share, max(1.0 - spec.input_share - spec.cached_share, 0.0))
+        self.adoption = spec.adoption
+        self.volume = 0.0
+        self.opening_volume = 0.0
+        self.opening_spending = 0.0
+        self.log_price_long = 0.0
+        self.overrun = 0.0
+        self.shares: dict[tuple[str, str, str], float] = {}
+        self.brand: dict[tuple[str, str, str], float] = {}
+        self.log_price = 0.0
+        self._opening_log_price = 0.0
+        self.budget_binds = False
+
+    def open(self, offers: list[TokenOffer], spending: dict[tuple[str, str, str], float]) -> None:
+        """Fix brands so that the opening shares of tokens are those that `spending` (USD/month by offer) implies."""
+        volumes = {k: v / self._price(o) for o in offers if (v := spending.get((k := o.key), 0.0)) > 0.0}
+        self.opening_volume = self.volume = math.fsum(volumes.values())
+        self.opening_spending = math.fsum(spending.values())
+        self.shares = {k: v / self.volume for k, v in volumes.items()} if self.volume > 0.0 else {}
+        least = min(self.shares.values(), default=1.0)
+        for offer in offers:
+            share = self.shares.get(offer.key, 0.02 * least)
+            self.brand[offer.key] = math.log(share) - self._attraction(offer)
+        self._opening_log_price = self._index(offers)
+
+    def _price(self, offer: TokenOffer) -> float:
+        return max(offer.price.blend(self.mix), 1e-4)
+
+    def _attraction(self, offer: TokenOffer) -> float:
+        """Utility without brand: quality and service against log price."""
+        spec = self.spec
+        return (
+            spec.quality_weight * offer.quality
+            - spec.substitution_models * math.log(self._price(offer))
+            + 2.0 * math.log(max(offer.service, 0.05))
+        )
+
+    def choose_suppliers(self, offers: list[TokenOffer]) -> None:
+        """Move the part of spending that reconsiders to the nested-logit shares of the offers that exist now."""
+        target = self.target_shares(offers)
+        keep = self.spec.inertia
+        alive = {o.key for o in offers}
+        kept = {k: s for k, s in self.shares.items() if k in alive}
+        total = math.fsum(kept.values())
+        moving = 1.0 - keep * total
+        self.shares = {k: keep * kept.get(k, 0.0) + moving * t for k, t in target.items()}
+
+    def target_shares(self, offers: list[TokenOffer]) -> dict[tuple[str, str, str], float]:
+        """Return the shares without inertia: nested logit, hosts of a model inside the model's nest."""
+        spec = self.spec
+        scale = min(spec.substitution_models / spec.substitution_hosts, 1.0)
+        nests: dict[tuple[str, str], list[tuple[TokenOffer, float]]] = {}
+        for offer in offers:
+            brand = self.brand.get(offer.key)
+            if brand is None:
+                brand = self.brand[offer.key] = self._brand_of_newcomer(offer)
+            nests.setdefault((offer.lab, offer.size), []).append((offer, brand + self._attraction(offer)))
+        top = max(u for members in nests.values() for _, u in members)
+        inside = {n: [math.exp((u - top) / scale) for _, u in members] for n, members in nests.items()}
+        weights = {n: math.fsum(values) ** scale for n, values in inside.items()}
+        total = math.fsum(weights.values())
+        return {
+            offer.key: weights[n] / total * inside[n][i] / math.fsum(inside[n])
+            for n, members in nests.items()
+            for i, (offer, _) in enumerate(members)
+        }
+
+    def _brand_of_newcomer(self, offer: TokenOffer) -> float:
+        """Give a new host the brand of the model's owner, a new lab the least brand there is."""
+        own = self.brand.get((offer.lab, offer.lab, offer.size))
+        return own if own is not None else min(self.brand.values())
+
+    def _index(self, offers: list[TokenOffer]) -> float:
+        """Return the log quality-adjusted price, share-weighted: doubling identical suppliers does not change it."""
+        worth = self.spec.quality_demand * self.spec.quality_weight / self.spec.substitution_models
+        return math.fsum(
+            self.shares.get(o.key, 0.0) * (math.log(self._price(o)) - worth * o.quality) for o in offers
+        )
+
+    def plan_volume(self, offers: list[TokenOffer]) -> None:
+        """Set the month's volume: adoption, agent intensity, price (short and long run), satiation, budget."""
+        spec = self.spec
+        world = self.world
+        if self.opening_volume <= 0.0:
+            return
+        if world.on("enterprise_adoption"):
+            self.adoption = bass_step(self.adoption, spec.innovation, spec.imitation)
+        self.log_price = self._index(offers) - self._opening_log_price
+        long_run = spec.elasticity_long - spec.elasticity_short if world.on("long_run_demand") else 0.0
+        self.log_price_long += spec.adjustment * (self.log_price - self.log_price_long)
+        shock = (
+            spec.noise * float(world.stream(f"overrun.{self.agent_id}").standard_normal())
+            if world.on("demand_shocks")
+            else 0.0
+        )
+        self.overrun = 0.7 * self.overrun + shock
+        log_volume = -spec.elasticity_short * self.log_price - long_run * self.log_price_long
+        wanted = self.adoption / spec.adoption * self._intensity() * math.exp(log_volume + self.overrun)
+        wanted = wanted / (1.0 + wanted / spec.satiation) * (1.0 + 1.0 / spec.satiation)
+        volume = wanted * self.opening_volume
+        budget = (
+            spec.budget
+            * self.opening_spending
+            * (1.0 + spec.budget_growth) ** world.month
+            * world.demand_boost(spec.region)
+        )
+        spending = volume * self.mean_price(offers)
+        self.budget_binds = spending > budget
+        self.volume = (
+            volume * (budget / spending) if self.budget_binds and world.on("enterprise_budget") else volume
+        )
+
+    def _intensity(self) -> float:
+        """Return tokens per task over the opening: agents spread along an exact logistic."""
+        spec = self.spec
+        if not self.world.on("agent_intensity"):
+            return 1.0
+        odds = (
+            spec.intensity_open
+            / (1.0 - spec.intensity_open)
+            * math.exp(spec.intensity_speed * self.world.month)
+        )
+        now = odds / (1.0 + odds)
+        return (1.0 + (spec.intensity - 1.0) * now) / (1.0 + (spec.intensity - 1.0) * spec.intensity_open)
+
+    def mean_price(self, offers: list[TokenOffer]) -> float:
+        """Return the share-weighted price, USD per Mtok."""
+        return math.fsum(self.shares.get(o.key, 0.0) * self._price(o) for o in offers)
+
+    def purchases(self, offers: list[TokenOffer]) -> list[tuple[TokenOffer, float, float]]:
+        """Return (offer, Mtok, USD) bought from each supplier this month."""
+        return [
+            (o, volume, volume * self._price(o))
+            for o in offers
+            if (volume := self.volume * self.shares.get(o.key, 0.0)) > 1e-9
+        ]
+
+    def suppliers_per_firm(self) -> float:
+        """Return the effective number of suppliers, the inverse Herfindahl index of token shares."""
+        squares = math.fsum(share * share for share in self.shares.values())
+        return 1.0 / squares if squares > 0.0 else 0.0

@@ -1,0 +1,164 @@
+"""What all firms share: monthly books, cash, funding, arrears and failure."""
+
+from typing import Literal
+
+from agents.base import EconomicAgent
+from agents.world import World
+
+Tier = Literal["chips", "clouds", "labs", "apps"]
+TIERS: tuple[Tier, ...] = ("chips", "clouds", "labs", "apps")
+
+Expense = Literal[
+    "cost_of_sales", "research", "marketing", "staff", "overhead", "interest", "tax", "capex", "financial"
+]
+
+
+class Books:
+    """One firm's accounts of one month, accrual basis, USD."""
+
+    __slots__ = (
+        "capex",
+        "cost_of_sales",
+        "depreciation",
+        "financial",
+        "interest",
+        "marketing",
+        "overhead",
+        "research",
+        "research_staff",
+        "revenue",
+        "staff",
+        "streams",
+        "tax",
+    )
+
+    def __init__(self) -> None:
+        self.streams: dict[str, float] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Start a new month."""
+        self.revenue = 0.0
+        self.cost_of_sales = 0.0
+        self.depreciation = 0.0
+        self.research = 0.0
+        self.research_staff = 0.0
+        self.marketing = 0.0
+        self.staff = 0.0
+        self.overhead = 0.0
+        self.interest = 0.0
+        self.tax = 0.0
+        self.capex = 0.0
+        self.financial = 0.0
+        self.streams.clear()
+
+    @property
+    def gross_profit(self) -> float:
+        """Revenue less cost of sales and the depreciation of what produced it."""
+        return self.revenue - self.cost_of_sales - self.depreciation
+
+    @property
+    def operating_profit(self) -> float:
+        """Gross profit less research, marketing, staff and overhead."""
+        return (
+            self.gross_profit
+            - self.research
+            - self.research_staff
+            - self.marketing
+            - self.staff
+            - self.overhead
+        )
+
+    @property
+    def net_profit(self) -> float:
+        """Operating profit less interest and tax."""
+        return self.operating_profit - self.interest - self.tax
+
+    @property
+    def value_added(self) -> float:
+        """Revenue less what was bought from others: operating profit + depreciation + wages."""
+        return self.operating_profit + self.depreciation + self.staff + self.research_staff
+
+    @property
+    def cash_cost(self) -> float:
+        """What the month's operations cost in cash."""
+        return (
+            self.cost_of_sales
+            + self.research
+            + self.research_staff
+            + self.marketing
+            + self.staff
+            + self.overhead
+            + self.interest
+            + self.tax
+        )
+
+
+class Firm(EconomicAgent):
+    """A firm: an account in the ledger, a tier, a region, perhaps a group."""
+
+    def __init__(
+        self, world: World, firm_id: str, *, tier: Tier, region: str, group: str | None, alive: bool = True
+    ) -> None:
+        super().__init__(world, firm_id)
+        self.tier: Tier = tier
+        self.region = region
+        self.group = group
+        self.alive = alive
+        self.books = Books()
+        self.burn = 0.0
+        self.smoothed_revenue = 0.0
+        self.smoothed_gross = 0.0
+        self.revenue_growth = 0.0
+        self.value = 0.0
+        self.last_streams: dict[str, float] = {}
+        self.months_in_arrears = 0
+        self.failed_in: int | None = None
+        self.equity_raised = 0.0
+
+    @property
+    def cash(self) -> float:
+        """Cash in the ledger, USD."""
+        return self.world.ledger.cash(self.agent_id)
+
+    @property
+    def runway(self) -> float:
+        """Months until the cash is gone at the present burn (120 when nothing is burnt)."""
+        return min(self.cash / self.burn, 120.0) if self.burn > 0.0 else 120.0
+
+    def pay(self, payee: str, kind: str, amount: float, expense: Expense, quantity: float = 0.0) -> None:
+        """Pay for something and book it as `expense`."""
+        if amount > 0.0:
+            self.world.trade(self.agent_id, payee, kind, amount, quantity, expense)
+
+    def book_expense(self, expense: str, amount: float) -> None:
+        """Add an invoice to the month's books."""
+        setattr(self.books, expense, getattr(self.books, expense) + amount)
+
+    def book_revenue(self, kind: str, amount: float) -> None:
+        """Add a sale to the month's books."""
+        self.books.revenue += amount
+        streams = self.books.streams
+        streams[kind] = streams.get(kind, 0.0) + amount
+
+    def settle(self) -> None:
+        """Pay the month's own costs; each kind of firm has its own."""
+
+    def close_books(self, tax_rate: float) -> None:
+        """Pay tax on a profitable month and update the smoothed burn that funding decisions look at."""
+        taxable = self.books.operating_profit - self.books.interest
+        if taxable > 0.0:
+            self.pay("tax", "tax", min(tax_rate * taxable, max(self.cash, 0.0)), "tax")
+        burn = self.books.cash_cost - self.books.revenue
+        self.burn += 0.34 * (burn - self.burn)
+        before = self.smoothed_revenue
+        self.smoothed_revenue += 0.34 * (self.books.revenue - before)
+        grown = self.smoothed_revenue / before - 1.0 if before > 0.0 else 0.0
+        self.revenue_growth += 0.2 * (min(max(grown, -0.5), 0.5) - self.revenue_growth)
+        self.smoothed_gross += 0.34 * (self.books.gross_profit - self.smoothed_gross)
+
+    def pay_out(self, months_of_cost_kept: float, share: float) -> None:
+        """Give `share` of the cash above a buffer of some months of cost back to the owners."""
+        spare = self.cash - months_of_cost_kept * self.books.cash_cost
+        if spare > 0.0 and self.books.net_profit > 0.0:
+            self.pay("dividends", "dividends", min(share * self.books.net_profit, spare), "financial")

@@ -1,0 +1,537 @@
+"""Model labs: rent hours, train, release, price tokens on the kernel's cost."""
+
+import math
+from typing import Literal
+
+from agents.expectations import Trend
+from agents.firm import Firm
+from agents.parameters import Parameters, param
+from agents.pricing import adjusted_premium, adjusted_price, own_elasticity, target_price
+from agents.world import LargeOrSmall, TokenPrice, World
+
+SIZES: tuple[LargeOrSmall, ...] = ("large", "small")
+
+
+class LabModelSpec(Parameters):
+    """One of a lab's two model sizes."""
+
+    card: str = param(
+        unit="card", source="models.toml", role="fact", doc="model card; the kernel reads the cost from it"
+    )
+    quality: float = param(
+        unit="frontier of January 2025",
+        source="judgement",
+        ge=0,
+        le=10,
+        span=(0.3, 1.1),
+        doc="q: capability, 1 is the frontier at the opening",
+    )
+    price_input: float = param(
+        unit="USD/Mtok",
+        source="api_prices.csv",
+        ge=0,
+        le=1000,
+        role="lever",
+        doc="list price of input tokens",
+    )
+    price_cached: float = param(
+        unit="USD/Mtok",
+        source="api_prices.csv",
+        ge=0,
+        le=1000,
+        role="lever",
+        doc="list price of cached input tokens",
+    )
+    price_output: float = param(
+        unit="USD/Mtok",
+        source="api_prices.csv",
+        ge=0,
+        le=1000,
+        role="lever",
+        doc="list price of output tokens",
+    )
+
+
+class LabSpec(Parameters):
+    """Parameters of one model lab."""
+
+    name: str = param(unit="text", source="judgement", role="fact", doc="name shown to people")
+    region: str = param(unit="region", source="judgement", role="fact", doc="region where it rents hours")
+    sells_in: list[str] = param(
+        unit="regions", source="judgement", role="fact", doc="regions where its API is sold"
+    )
+    group: str | None = param(
+        None, unit="group", source="judgement", role="fact", doc="integrated group it belongs to"
+    )
+    focus: Literal["consumer", "enterprise"] = param(
+        unit="focus", source="judgement", role="fact", doc="consumer-led or enterprise-led"
+    )
+    models: dict[LargeOrSmall, LabModelSpec] = param(
+        unit="sizes", source="models.toml", role="fact", doc="the large and the small model"
+    )
+    weights: Literal["open", "closed"] = param(
+        "closed", unit="policy", source="models.toml", role="lever", doc="whether weights are published"
+    )
+    enterprise_revenue: dict[str, float] = param(
+        {},
+        unit="USD/month by region",
+        source="opening balance",
+        role="fact",
+        doc="API sales to enterprises at the opening; fixes the brand in each region",
+    )
+    large_revenue: float = param(
+        0.65,
+        unit="1",
+        source="judgement",
+        gt=0,
+        lt=1,
+        span=(0.4, 0.85),
+        doc="share of enterprise sales at the opening that the large model brings",
+    )
+    inference_spend: float = param(
+        unit="USD/month",
+        source="opening balance",
+        gt=0,
+        role="fact",
+        doc="hours bought for serving at the opening; fixes tokens per user, with the efficiency",
+    )
+    training_spend: float = param(
+        unit="USD/month",
+        source="opening balance",
+        ge=0,
+        role="fact",
+        doc="hours bought for training at the opening, research runs included",
+    )
+    clouds: dict[str, float] = param(
+        unit="share by cloud", source="judgement", role="fact", doc="where it rents at the opening"
+    )
+    deployment: Literal["naive", "tuned", "wide"] = param(
+        "tuned", unit="tier", source="kernel.md 13", role="lever", doc="layout tier of its serving"
+    )
+    residual: float = param(
+        0.6,
+        unit="1",
+        source="kernel.md 13",
+        ge=0.01,
+        le=1.1,
+        span=(0.25, 1.1),
+        doc="serving throughput over the kernel's, software age and tuning",
+    )
+    provisioning: float = param(
+        1.0, unit="1", source="F-P18", ge=1, le=10, span=(1, 5), doc="capacity held beyond the daily peak"
+    )
+    substitution: float = param(
+        2.0, unit="1", source="F-P14", gt=0, le=50, span=(1.2, 4), doc="sigma among models"
+    )
+    market_elasticity: float = param(
+        1.0,
+        unit="1",
+        source="F-P14",
+        ge=0,
+        le=5,
+        span=(0.5, 1.5),
+        doc="eps: elasticity of all token demand as labs believe it",
+    )
+    entrant_cost_ratio: float = param(
+        8.0,
+        unit="1",
+        source="F-P18",
+        gt=1,
+        le=100,
+        span=(3, 32),
+        doc="unit cost of the next best entrant (a third-party host) over own: the limit price",
+    )
+    price_speed: float = param(
+        0.2, unit="1/month", source="judgement", gt=0, le=1, span=(0.05, 0.5), doc="theta"
+    )
+    price_point: bool = param(
+        False,
+        unit="switch",
+        source="F-P5",
+        role="lever",
+        doc="hold the nominal price of the large model and compete in quality",
+    )
+    training_share: float = param(
+        1.0,
+        unit="1",
+        source="F-L2",
+        ge=0,
+        le=10,
+        span=(0.3, 2),
+        doc="rho_R: training budget per dollar of revenue growth over the opening",
+    )
+    training_cash: float = param(
+        0.3,
+        unit="1",
+        source="F-L2",
+        ge=0,
+        le=1,
+        span=(0.1, 0.6),
+        doc="rho_F: share of cash spent on training over the horizon",
+    )
+    training_horizon: int = param(
+        18, unit="months", source="judgement", ge=1, le=120, span=(12, 30), doc="horizon of the cash rule"
+    )
+    runway_floor: float = param(
+        9.0,
+        unit="months",
+        source="judgement",
+        ge=0,
+        le=60,
+        span=(4, 14),
+        doc="runway below which training is cut in proportion",
+    )
+    final_run_share: float = param(
+        0.08,
+        unit="1",
+        source="S0-5",
+        gt=0,
+        le=1,
+        span=(0.02, 0.3),
+        doc="share of all training and research compute that final runs take",
+    )
+    spillover: float = param(
+        0.04,
+        unit="1/month",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0, 0.3),
+        doc="share of the gap to the frontier closed by what others publish",
+    )
+    release_months: int = param(
+        5, unit="months", source="F-P16", ge=1, le=36, span=(3, 9), doc="mean time between releases"
+    )
+    ecosystem_gain: float = param(
+        0.0,
+        unit="USD/month",
+        source="judgement",
+        ge=0,
+        span=(0, 50e6),
+        doc="what publishing weights brings in talent, ecosystem, own cloud or ads",
+    )
+    war_share_loss: float = param(
+        0.25,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0.1, 0.5),
+        doc="loss of token share over six months that starts a price war",
+    )
+    off_peak_discount: float = param(
+        0.0,
+        unit="1",
+        source="api_prices.csv",
+        ge=0,
+        lt=1,
+        role="lever",
+        doc="discount in the low hours of the day",
+    )
+    off_peak_share: float = param(
+        0.17,
+        unit="1",
+        source="kernel.md golden numbers",
+        ge=0,
+        le=1,
+        span=(0.1, 0.35),
+        doc="share of volume in the discount window",
+    )
+    revenue_share: float = param(
+        0.0,
+        unit="1",
+        source="F-L4",
+        ge=0,
+        le=0.5,
+        span=(0, 0.2),
+        doc="share of revenue paid to the cloud partner",
+    )
+    partner: str | None = param(
+        None, unit="cloud", source="F-L4", role="fact", doc="cloud partner who gets the revenue share"
+    )
+    staff: float = param(
+        unit="USD/month",
+        source="opening balance",
+        ge=0,
+        role="fact",
+        doc="staff and other at the opening; half research, half administration",
+    )
+    boxes: float = param(
+        0.0,
+        unit="boxes/month",
+        source="S2-16",
+        ge=0,
+        role="lever",
+        doc="on-premise boxes sold a month at the opening",
+    )
+    box_price: float = param(
+        150_000.0,
+        unit="USD/box",
+        source="judgement",
+        gt=0,
+        span=(60_000, 400_000),
+        doc="price of an on-premise box of eight accelerators",
+    )
+    box_accelerators: int = param(
+        8, unit="accelerators", source="judgement", ge=1, le=72, role="fact", doc="accelerators in a box"
+    )
+    cash: float = param(
+        0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening"
+    )
+
+
+class LabModel:
+    """One size of a lab's model, in service."""
+
+    __slots__ = (
+        "next_scale",
+        "opening_blend",
+        "premium",
+        "quality",
+        "scale",
+        "share",
+        "spec",
+        "unit_cost",
+        "volume",
+        "volume_output",
+    )
+
+    def __init__(self, spec: LabModelSpec) -> None:
+        self.spec = spec
+        self.quality = spec.quality
+        self.scale = self.next_scale = 1.0
+        self.premium = 0.0
+        self.share = 0.0
+        self.volume = 0.0
+        self.volume_output = 0.0
+        self.unit_cost = 0.0
+        self.opening_blend = 0.0
+
+    @property
+    def price(self) -> TokenPrice:
+        """List price now, USD per Mtok by class."""
+        s = self.spec
+        return TokenPrice(
+            s.price_input * self.scale, s.price_cached * self.scale, s.price_output * self.scale
+        )
+
+
+class Lab(Firm):
+    """A model lab with a large and a small model."""
+
+    def __init__(self, world: World, firm_id: str, spec: LabSpec) -> None:
+        super().__init__(world, firm_id, tier="labs", region=spec.region, group=spec.group)
+        self.spec = spec
+        self.models: dict[LargeOrSmall, LabModel] = {size: LabModel(spec.models[size]) for size in SIZES}
+        self.gap = spec.models["large"].quality - spec.models["small"].quality
+        self.developed = spec.models["large"].quality
+        self.open_weights = spec.weights == "open"
+        self.opened_in: int | None = 0 if self.open_weights else None
+        self.efficiency = spec.residual
+        self.serving = Trend(0.0, 0.0, world.expectation)
+        self.training_budget = spec.training_spend
+        self.training_hours = 0.0
+        self.training_planned = 0.0
+        self.final_run_cost = 0.0
+        self.all_in_cost = 0.0
+        self.cloud_shares = dict(spec.clouds)
+        self.war_months = 0
+        self.in_war = False
+        self.token_share = 0.0
+        self.share_history: list[float] = []
+        self.service = 1.0
+        self.free_service = 1.0
+        self.hours_needed = 0.0
+        self.hours_used = 0.0
+        self.rent_paid = 0.0
+        self.tokens = 0.0
+        self.months_since_release = int(
+            world.stream(f"release_phase.{firm_id}").integers(0, spec.release_months)
+        )
+        self.opening_revenue = 0.0
+        self._next_quality: float | None = None
+
+    # --- phase 5: rent, train, release, price ---------------------------------------------------------------
+
+    def plan_hours(self) -> None:
+        """Ask clouds for hours: expected serving over the contract's start-up, peak and reserve included, plus training."""
+        spec = self.spec
+        world = self.world
+        self._plan_cloud_shares()
+        reserve = (
+            spec.provisioning / world.load_factor if world.on("peak_provisioning") else spec.provisioning
+        )
+        serving = self.serving.forecast(1.0, world.sentiment) * reserve
+        self.training_planned = self.training_budget / max(self.rent_paid, 1e-9)
+        idle = (
+            serving * (1.0 - world.load_factor)
+            if world.on("peak_provisioning") and world.on("night_lending")
+            else 0.0
+        )
+        total = serving + max(self.training_planned - idle, 0.0)
+        for cloud, share in self.cloud_shares.items():
+            if share > 0.005:
+                world.request_hours(self.agent_id, cloud, share * total)
+
+    def _plan_cloud_shares(self) -> None:
+        """Move a part of the demand to the cheaper clouds; partners keep an edge by habit (logit on log rent)."""
+        rents = {c: self.world.rent(c) for c in self.cloud_shares}
+        mean = math.exp(math.fsum(s * math.log(rents[c]) for c, s in self.cloud_shares.items()))
+        weights = {
+            c: s * (rents[c] / mean) ** (-0.1 * self.spec.substitution) for c, s in self.cloud_shares.items()
+        }
+        total = math.fsum(weights.values())
+        self.cloud_shares = {c: w / total for c, w in weights.items()}
+
+    def plan_training(self) -> None:
+        """Set the training budget from revenue and cash, cut when the runway is short; develop the next model."""
+        spec = self.spec
+        world = self.world
+        budget = spec.training_spend + spec.training_share * max(
+            self.smoothed_revenue - self.opening_revenue, 0.0
+        )
+        if not world.funded_by_group(self.agent_id):
+            budget = max(budget, spec.training_cash * self.cash / spec.training_horizon)
+            if self.runway < spec.runway_floor:
+                budget *= max(self.runway / spec.runway_floor, 0.1)
+        else:
+            budget *= world.group_growth(self.agent_id)
+        self.training_budget += 0.25 * (budget - self.training_budget)
+
+    def develop(self) -> None:
+        """Turn training hours, luck and what others publish into the quality of the next release.
+
+        a ln(1 + C / C_ref) with C_ref growing (diminishing returns), plus spillover, faster from open weights.
+        """
+        world = self.world
+        research = world.research
+        difficulty = (1.0 + research.difficulty_growth) ** world.month
+        effort = math.log1p(self.training_hours / (research.reference_hours * difficulty))
+        luck = world.luck(self.agent_id) if world.on("training_luck") else 1.0
+        gain = research.productivity * effort * luck if world.on("quality_race") else 0.0
+        spill = self.spec.spillover * max(world.frontier - self.developed, 0.0)
+        if world.on("open_spillover"):
+            spill += research.open_spillover * max(world.open_frontier - self.developed, 0.0)
+        self.developed += gain + (spill if world.on("spillover") else 0.0)
+        self._next_quality = None
+        self.months_since_release += 1
+        if world.on("release_dates"):
+            due = world.release_draw(self.agent_id) < 1.0 / self.spec.release_months
+        else:
+            due = self.months_since_release >= self.spec.release_months
+        if due and self.months_since_release >= 2:
+            self._next_quality = self.developed
+
+    def decide_weights(self) -> None:
+        """At a release, publish the weights if what that brings is more than the API margin it costs."""
+        if self._next_quality is None or self.open_weights or not self.world.on("open_decision"):
+            return
+        behind = max(self.world.frontier - self._next_quality, 0.0) / 0.3
+        margin = math.fsum(
+            max(self.world.blend(m.price) - m.unit_cost, 0.0) * m.volume for m in self.models.values()
+        )
+        if self.spec.ecosystem_gain * min(behind, 1.0) > 0.5 * margin and self.spec.ecosystem_gain > 0.0:
+            self.open_weights = True
+            self.opened_in = self.world.month
+
+    def plan_prices(self) -> None:
+        """Decide next prices on long-run marginal cost: the rule, or the price point, or the war."""
+        spec = self.spec
+        self._update_war()
+        for size, model in self.models.items():
+            model.unit_cost = self.world.token_cost(self.agent_id, size)
+            elasticity = own_elasticity(model.share, spec.substitution, spec.market_elasticity)
+            target = target_price(model.unit_cost, elasticity, spec.entrant_cost_ratio)
+            floor = 0.8 * model.unit_cost
+            if self.in_war:
+                rival = self.world.rival_price(self.agent_id, size)
+                target = max(floor, min(rival, model.unit_cost))
+            clearing = 1.0 - self.service if self.world.on("service_scarcity") else 0.0
+            model.premium = adjusted_premium(model.premium, clearing, 0.3)
+            now = model.opening_blend * model.scale
+            if spec.price_point and size == "large" and not self.in_war and self.world.on("price_point"):
+                price = max(now, floor)
+            else:
+                speed = 0.7 if self.in_war else spec.price_speed
+                price = adjusted_price(now, target, model.premium, speed, floor)
+            model.next_scale = price / model.opening_blend if model.opening_blend > 0.0 else 1.0
+
+    def _update_war(self) -> None:
+        """Start a price war on lost share with cash in hand; end it when cash, share or patience says so."""
+        self.share_history.append(self.token_share)
+        past = self.share_history[-7] if len(self.share_history) > 6 else self.share_history[0]
+        lost = 1.0 - self.token_share / past if past > 0.01 else 0.0
+        if not self.world.on("price_war"):
+            self.in_war = False
+        elif self.in_war:
+            self.war_months += 1
+            self.in_war = not (self.war_months >= 9 or self.runway < 9.0 or lost <= 0.0)
+        else:
+            self.war_months = 0 if self.war_months == 0 else self.war_months - 1
+            triggered = lost > self.spec.war_share_loss or self.world.war_declared(self.agent_id)
+            if triggered and self.runway > 12.0 and self.war_months == 0:
+                self.in_war = True
+                self.war_months = 1
+
+    def commit(self) -> None:
+        """Publish prices and, at a release, the new models."""
+        for model in self.models.values():
+            model.scale = model.next_scale
+        if self._next_quality is not None:
+            self.models["large"].quality = max(self._next_quality, self.models["large"].quality)
+            self.models["small"].quality = max(
+                self.models["large"].quality - self.gap, self.models["small"].quality
+            )
+            self.months_since_release = 0
+
+    def publish_weights(self, quality: float | None) -> None:
+        """Publish the weights, at `quality` if that is better than the present model."""
+        self.open_weights = True
+        if self.opened_in is None:
+            self.opened_in = self.world.month
+        if quality is not None and quality > self.models["large"].quality:
+            self.models["large"].quality = self.developed = quality
+
+    def order_boxes(self) -> None:
+        """Order the accelerators of the on-premise boxes that enterprises will want."""
+        if self.spec.boxes <= 0.0 or not self.alive:
+            return
+        quote = self.world.chip_quote(self.region)
+        wanted = self.spec.boxes * 1.03**self.world.month * self.world.demand_boost(self.region)
+        size = wanted * self.spec.box_accelerators * quote.performance
+        for chipmaker, part in self.world.split_order(self.agent_id, self.region, size).items():
+            self.world.place_order(self.agent_id, chipmaker, self.region, part)
+
+    def sell_boxes(self, size: float, value: float) -> None:
+        """Build delivered chips into boxes and sell them to enterprises."""
+        performance = self.world.chip_quote(self.region).performance
+        boxes = size / (self.spec.box_accelerators * performance)
+        price = max(self.spec.box_price, 1.05 * value / boxes) if boxes > 0.0 else 0.0
+        self.world.trade(
+            f"enterprises.{self.region}", self.agent_id, "on_premise", boxes * price, boxes, None
+        )
+
+    # --- settlement ------------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Pay staff, half of it research, growing slower than revenue."""
+        growth = (
+            max(self.smoothed_revenue / max(self.opening_revenue, 1.0), 0.3)
+            if self.opening_revenue > 0.0
+            else 1.0
+        )
+        scale = (
+            min(growth**0.5, 8.0) * min(max(self.runway / 6.0, 0.4), 1.0)
+            if not self.world.funded_by_group(self.agent_id)
+            else min(growth**0.3, 4.0)
+        )
+        staff = self.spec.staff * scale
+        self.pay("staff", "staff", 0.5 * staff, "research_staff", 0.0)
+        self.pay("staff", "staff", 0.5 * staff, "staff", 0.0)
+        if self.spec.partner is not None and self.books.revenue > 0.0:
+            self.pay(
+                self.spec.partner,
+                "revenue_share",
+                self.spec.revenue_share * self.books.revenue,
+                "cost_of_sales",
+            )

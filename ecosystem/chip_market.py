@@ -1,0 +1,127 @@
+"""The market for accelerators: quotes, orders, deliveries, export rules."""
+
+import math
+from typing import TYPE_CHECKING
+
+from agents.world import ChipQuote
+
+if TYPE_CHECKING:
+    from ecosystem.model import ValueChain
+
+
+class ChipMarket:
+    """Links buyers of accelerators with chipmakers, region by region."""
+
+    def __init__(self, chain: "ValueChain") -> None:
+        self.chain = chain
+        self.affinity: dict[str, dict[str, float]] = {}
+        self.opening_price: dict[tuple[str, str], float] = {}
+        self.shares: dict[tuple[str, str], float] = {}
+        self.quotes: dict[str, ChipQuote] = {}
+        self.sold: dict[tuple[str, str], float] = {}
+        self.leaked = 0.0
+
+    def open(self) -> None:
+        """Take habits from opening purchases, shares and prices from opening sales."""
+        spec = self.chain.spec
+        for cloud_id, cloud in spec.cloud.items():
+            self.affinity[cloud_id] = _shares(cloud.chip_purchases)
+        for lab_id, lab in spec.lab.items():
+            if lab.boxes > 0.0:
+                self.affinity[lab_id] = _shares(
+                    {c: s.opening_sales.get(lab.region, 0.0) for c, s in spec.chipmaker.items()}
+                )
+        for region, compute in spec.compute.items():
+            self.affinity[f"compute.{region}"] = _shares(compute.on_premise)
+        for region in spec.regions:
+            sales = {
+                c: s.opening_sales.get(region, 0.0) for c, s in spec.chipmaker.items() if region in s.lines
+            }
+            for chipmaker, share in _shares(sales).items():
+                self.shares[region, chipmaker] = share
+                self.opening_price[region, chipmaker] = self.chain.chipmakers[chipmaker].lines[region].price
+        self.quote()
+
+    def quote(self) -> None:
+        """Publish the quote of each region: means weighted by who sells there."""
+        for region in self.chain.spec.regions:
+            sellers = [
+                (c, self.shares[region, c.agent_id])
+                for c in self.chain.chipmakers.values()
+                if region in c.lines and self.shares.get((region, c.agent_id), 0.0) > 0.0
+            ]
+            total = math.fsum(s for _, s in sellers)
+            if total <= 0.0:
+                raise ValueError(f"region {region!r}: nobody sells accelerators there")
+            price = math.fsum(s * c.lines[region].price for c, s in sellers) / total
+            lead = math.fsum(s * c.lead_time for c, s in sellers) / total
+            leader = max(sellers, key=lambda pair: (pair[1], pair[0].agent_id))[0]
+            line = leader.lines[region]
+            newest = max(line.mix(self.chain.month).items(), key=lambda pair: pair[1])[0]
+            accelerator = line.spec.products[newest].accelerator
+            kilowatt = self.chain.kilowatts[accelerator]
+            self.quotes[region] = ChipQuote(price, min(lead, 24.0), accelerator, line.perf, kilowatt)
+
+    def split(self, buyer: str, region: str, size: float) -> dict[str, float]:
+        """Split an order by habit and relative price; chips that export rules stop are not asked for in vain."""
+        if size <= 0.0:
+            return {}
+        chain = self.chain
+        sigma = chain.clouds[buyer].spec.supplier_substitution if buyer in chain.clouds else 4.0
+        weights = {}
+        for chipmaker, habit in self.affinity[buyer].items():
+            maker = chain.chipmakers[chipmaker]
+            if habit > 0.0 and region in maker.lines:
+                relative = maker.lines[region].price / self.opening_price[region, chipmaker]
+                weights[chipmaker] = (
+                    habit * relative**-sigma * max(self.export_share(maker.region, region), 0.02)
+                )
+        total = math.fsum(weights.values())
+        return {c: size * w / total for c, w in weights.items()} if total > 0.0 else {}
+
+    def export_share(self, home: str, region: str) -> float:
+        """Return the share of orders that export rules let through, leakage included."""
+        control = self.chain.timeline.export.get((home, region))
+        if control is None:
+            return 1.0
+        return control.leakage if self.chain.on("export_leakage") else 0.0
+
+    def deliver(
+        self, seller: str, buyer: str, region: str, accelerators: dict[str, float], size: float, value: float
+    ) -> None:
+        """Hand chips over: the buyer installs and pays; leaked chips cost a premium that intermediaries keep."""
+        chain = self.chain
+        control = chain.timeline.export.get((chain.chipmakers[seller].region, region))
+        premium = control.grey_premium * value if control is not None else 0.0
+        self.sold[region, seller] = self.sold.get((region, seller), 0.0) + value
+        if control is not None:
+            self.leaked += size
+        if buyer in chain.clouds:
+            cloud = chain.clouds[buyer]
+            if not cloud.alive:
+                return
+            cloud.receive(accelerators, size, value + premium)
+            chain.trade(buyer, seller, "accelerators", value, size, "capex")
+            if premium > 0.0:
+                chain.trade(buyer, "intermediaries", "overhead", premium, 0.0, "capex")
+        elif buyer in chain.labs:
+            chain.labs[buyer].sell_boxes(size, value + premium)
+            chain.trade(buyer, seller, "accelerators", value + premium, size, "cost_of_sales")
+        else:
+            chain.trade(f"enterprises.{region}", seller, "on_premise", value, size, None)
+
+    def end_month(self) -> None:
+        """Smooth sales shares."""
+        for region in self.chain.spec.regions:
+            keys = [k for k in self.shares if k[0] == region]
+            total = math.fsum(self.sold.get(k, 0.0) for k in keys)
+            if total > 0.0:
+                for key in keys:
+                    self.shares[key] += 0.15 * (self.sold.get(key, 0.0) / total - self.shares[key])
+        self.sold = {}
+        self.leaked = 0.0
+
+
+def _shares(values: dict[str, float]) -> dict[str, float]:
+    total = math.fsum(values.values())
+    return {k: v / total for k, v in sorted(values.items()) if v > 0.0} if total > 0.0 else {}

@@ -1,0 +1,144 @@
+"""The consumer market of one region: the table of options, filled from the apps' offers, and what came of it."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agents.app import App, TierSpec
+from agents.choice import BLOCKED, METERED, THROTTLED, ConsumerOffers
+from agents.consumers import ConsumerOutcome, Consumers
+from agents.monetisation import AdvertisingSpec, CommissionSpec, Usage
+from agents.tastes import Array
+
+if TYPE_CHECKING:
+    from ecosystem.model import ValueChain
+
+OVERAGE = {"blocked": BLOCKED, "throttled": THROTTLED, "metered": METERED}
+
+
+class ConsumerMarket:
+    """Consumers of one region and the apps that serve them."""
+
+    def __init__(self, chain: "ValueChain", region: str, consumers: Consumers) -> None:
+        self.chain = chain
+        self.region = region
+        self.consumers = consumers
+        self.apps = [app for _, app in sorted(chain.apps.items()) if app.region == region]
+        self.options: list[tuple[App, str, TierSpec]] = [(a, n, t) for a in self.apps for n, t in a.tiers]
+        self.first = {}
+        position = 0
+        for app in self.apps:
+            self.first[app.agent_id] = position
+            position += len(app.tiers)
+        index = {app.agent_id: i for i, app in enumerate(self.apps)}
+        self._app = np.array([index[a.agent_id] for a, _, _ in self.options], dtype=np.intp)
+        self._quota = np.array([t.quota if t.quota is not None else math.inf for _, _, t in self.options])
+        self._overage = np.array([OVERAGE[t.overage] for _, _, t in self.options], dtype=np.intp)
+        self._overage_price = np.array([t.overage_price for _, _, t in self.options])
+        self._brand_shock = np.zeros(len(self.apps))
+        self.outcome: ConsumerOutcome | None = None
+
+    def open(self) -> None:
+        """Fit brands to opening users, and live one month in expectation to know the opening use."""
+        users = np.array([a.spec.users if a.alive else 0.0 for a in self.apps])
+        if users.sum() > 0.0:
+            brands = self.consumers.open(self.offers(), users)
+            fitted = [b for b, u in zip(brands.tolist(), users.tolist(), strict=True) if u > 0.0]
+            for app, brand, people in zip(self.apps, brands.tolist(), users.tolist(), strict=True):
+                app.brand = brand if people > 0.0 else min(fitted)
+
+    def offers(self) -> ConsumerOffers:
+        """Return the month's offers."""
+        chain = self.chain
+        rows = [self._row(app, name, tier) for app, name, tier in self.options]
+        fee, quality, load, disclosed, eligible, service, available = (
+            np.array(column) for column in zip(*rows, strict=True)
+        )
+        timeline = chain.timeline
+        return ConsumerOffers(
+            app=self._app,
+            fee=fee,
+            quality=quality,
+            quota=self._quota,
+            overage=self._overage,
+            overage_price=self._overage_price,
+            ad_load=load,
+            disclosed=disclosed,
+            eligible=eligible,
+            service=service,
+            available=available,
+            brand=np.array([a.brand for a in self.apps]) + self._brand_shock,
+            acquired=np.array([a.acquired for a in self.apps]),
+            scandal=np.array([timeline.scandal.get(a.agent_id, 0.0) for a in self.apps]),
+            frontier=chain.frontier,
+        )
+
+    def _row(self, app: App, name: str, tier: TierSpec) -> tuple[float, ...]:
+        paid = tier.price > 0.0
+        ads = app.ways.get("ads")
+        shows_ads = isinstance(ads, AdvertisingSpec) and not (paid and ads.free_only)
+        lab = self.chain.labs[app.supply.supplier]
+        if app.supply.mode in ("self_host", "own_model"):
+            service = 1.0
+        else:
+            service = lab.service if paid else lab.free_service
+        open_now = app.alive and (not paid or app.sells_subscriptions)
+        return (
+            app.fees[name],
+            self.chain.tokens.quality(app, tier.model),
+            app.ad_load if shows_ads else 0.0,
+            float(isinstance(ads, AdvertisingSpec) and ads.disclosed and shows_ads),
+            app.spec.eligible,
+            max(service, 0.01),
+            app.available if open_now else 0.0,
+        )
+
+    def run(self) -> None:
+        """Let consumers choose and use."""
+        chain = self.chain
+        if chain.on("taste_shocks") and chain.month >= 0:
+            noise = chain.stream(f"tastes.{self.region}").standard_normal(len(self.apps))
+            self._brand_shock = 0.9 * self._brand_shock + chain.spec.market.taste_noise * noise
+        self.consumers.choose(self.offers())
+        self.outcome = self.consumers.use()
+
+    def slice(self, app: str) -> slice:
+        """Return where an app's tiers are in arrays over options."""
+        start = self.first[app]
+        return slice(start, start + len(self.chain.apps[app].tiers))
+
+    def usage(self, app: App) -> Usage:
+        """Return what an app's ways of earning look at this month."""
+        outcome = self._required()
+        part = self.slice(app.agent_id)
+        users = outcome.users[part].tolist()
+        paid = [tier.price > 0.0 for _, tier in app.tiers]
+        eligible = outcome.eligible[part]
+        ads = app.ways.get("ads")
+        if (
+            isinstance(ads, AdvertisingSpec)
+            and ads.free_only
+            and not isinstance(app.ways.get("commission"), CommissionSpec)
+        ):
+            eligible = np.where(paid, 0.0, eligible)
+        return Usage(
+            users=math.fsum(users),
+            payers=math.fsum(u for u, p in zip(users, paid, strict=True) if p),
+            queries=float(outcome.queries[part].sum()),
+            eligible=float(eligible.sum()),
+            fees=float(outcome.fees[part].sum()),
+            metered=float(outcome.overage[part].sum()),
+            quality=self.chain.tokens.quality(app, app.tiers[0][1].model),
+            trust=float(outcome.trust[self._app[self.first[app.agent_id]]]),
+        )
+
+    def queries(self, app: str) -> list[float]:
+        """Return this month's queries by tier of an app."""
+        found: Array = self._required().queries[self.slice(app)]
+        return [float(q) for q in found]
+
+    def _required(self) -> ConsumerOutcome:
+        if self.outcome is None:
+            raise RuntimeError(f"consumers of {self.region} have not chosen yet")
+        return self.outcome

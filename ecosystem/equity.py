@@ -1,0 +1,84 @@
+"""Equity: what investors think firms are worth, sentiment, news, and money from suppliers to customers."""
+
+import math
+from typing import TYPE_CHECKING
+
+from agents.firm import Firm
+from agents.investors import annuity, efficiency_news, sentiment_step
+
+if TYPE_CHECKING:
+    from ecosystem.model import ValueChain
+
+OTHER_POOL_MULTIPLE = 200.0
+"""Months of an owner's other cash flow in its value: about 17 years (judgement)."""
+MATURE_SHARE = 0.6
+"""Share of gross profit left after staff and research in a mature firm of any tier (judgement)."""
+
+
+class Equity:
+    """Values of all firms under the investors' own forecasts."""
+
+    def __init__(self, chain: "ValueChain") -> None:
+        self.chain = chain
+        self.views = next(iter(chain.spec.investors.values()))
+        self._annuities: dict[float, float] = {}
+        self.belief: dict[str, float] = dict.fromkeys(chain.firms, 1.0)
+        self.reaction: dict[str, float] = {}
+
+    def update_sentiment(self, downstream: float, upstream: float) -> None:
+        """Move sentiment with the surprises of last month."""
+        chain = self.chain
+        if chain.on("sentiment"):
+            chain.sentiment = sentiment_step(chain.sentiment, downstream, upstream, self.views)
+
+    def invest_in_customers(self) -> None:
+        """Circular finance: chipmakers put a share of profit into the rounds of customers whose runway is short."""
+        chain = self.chain
+        for maker in chain.chipmakers.values():
+            budget = maker.spec.circular_share * max(maker.smoothed_gross, 0.0)
+            budget = min(budget, 0.5 * maker.cash)
+            customers = [f for f in (*chain.labs.values(), *chain.clouds.values()) if self._wants_equity(f)]
+            total = math.fsum(max(f.smoothed_revenue, 1.0) for f in customers)
+            for firm in customers:
+                part = budget * max(firm.smoothed_revenue, 1.0) / total
+                if part > 0.0:
+                    maker.pay(firm.agent_id, "equity", part, "financial")
+                    firm.equity_raised += part
+
+    def _wants_equity(self, firm: Firm) -> bool:
+        return firm.alive and not self.chain.funded_by_group(firm.agent_id)
+
+    def value_firms(self) -> None:
+        """Value every firm: discounted expected profit, growth fading, plus its owner's other business for clouds."""
+        chain = self.chain
+        for news in chain.timeline.news:
+            self._take_news(news.saving)
+        for firm_id, firm in chain.firms.items():
+            self.belief[firm_id] += 0.15 * (1.0 - self.belief[firm_id])
+            firm.value = self._fundamental(firm) * self.belief[firm_id] if firm.alive else 0.0
+
+    def _fundamental(self, firm: Firm) -> float:
+        profit = MATURE_SHARE * max(firm.smoothed_gross, 0.1 * firm.smoothed_revenue)
+        growth = round(min(max(firm.revenue_growth, -0.05), 0.08) * self.chain.sentiment, 3)
+        if growth not in self._annuities:
+            self._annuities[growth] = annuity(growth, self.views)
+        own = profit * self._annuities[growth]
+        return own + self._other_pool(firm)
+
+    def _other_pool(self, firm: Firm) -> float:
+        """Return the worth of the other business of a cloud's owner."""
+        if firm.tier != "clouds" or not self.chain.funded_by_group(firm.agent_id):
+            return 0.0
+        return OTHER_POOL_MULTIPLE * self.chain.group_cash_flow(firm.agent_id)
+
+    def _take_news(self, saving: float) -> None:
+        """Revise values on efficiency news, firm by firm: how much of its value is AI, and where it stands."""
+        self.reaction = {}
+        for firm_id, firm in self.chain.firms.items():
+            value = self._fundamental(firm)
+            if not firm.alive or value <= 0.0:
+                continue
+            ai_share = 1.0 - self._other_pool(firm) / value
+            factor = efficiency_news(firm.tier, saving, ai_share, max(firm.revenue_growth, 0.0), self.views)
+            self.belief[firm_id] *= factor
+            self.reaction[firm_id] = factor - 1.0

@@ -1,0 +1,144 @@
+"""The market for accelerator-hours: contracts first, then spot; whoever comes short waits."""
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agents.cloud import Cloud
+    from agents.lab import Lab
+    from ecosystem.model import ValueChain
+
+
+class HoursMarket:
+    """Spot requests of a month, and what was granted."""
+
+    def __init__(self, chain: "ValueChain") -> None:
+        self.chain = chain
+        self.requests: dict[str, dict[str, float]] = {}
+        self.granted: dict[str, dict[str, float]] = {}
+        self.shares: dict[str, float] = {}
+
+    def clear(self) -> None:
+        """Start a month without requests."""
+        self.requests = {cloud: {} for cloud in self.chain.clouds}
+        self.granted = {cloud: {} for cloud in self.chain.clouds}
+
+    def ask(self, cloud: str, buyer: str, hours: float) -> None:
+        """Ask a cloud for spot hours this month."""
+        if hours > 0.0 and self.chain.clouds[cloud].alive:
+            asked = self.requests[cloud]
+            asked[buyer] = asked.get(buyer, 0.0) + hours
+
+    def ask_region(self, region: str, buyer: str, hours: float) -> None:
+        """Ask the clouds of a region in proportion to their size and cheapness."""
+        clouds = [c for c in self.chain.clouds.values() if c.alive and c.region == region]
+        weights = {c.agent_id: c.size * c.rent**-3.0 for c in clouds}
+        total = math.fsum(weights.values())
+        for cloud, weight in weights.items():
+            self.ask(cloud, buyer, hours * weight / total)
+
+    def allocate(self) -> None:
+        """Serve contracts, then spot requests pro rata; publish utilisation and what was asked for."""
+        for cloud_id, cloud in self.chain.clouds.items():
+            asked = self.requests[cloud_id]
+            spot = math.fsum(asked.values())
+            committed = math.fsum(c.hours for c in cloud.contracts.values())
+            capacity = cloud.capacity if cloud.alive else 0.0
+            room = max(capacity - committed, 0.0)
+            ratio = min(1.0, room / spot) if spot > 0.0 else 1.0
+            self.granted[cloud_id] = {buyer: hours * ratio for buyer, hours in asked.items()}
+            cloud.hours_asked = committed + spot
+            cloud.hours_sold = min(committed, capacity) + spot * ratio
+            cloud.utilisation = cloud.hours_sold / capacity if capacity > 0.0 else 0.0
+
+    def hours_of(self, buyer: str) -> tuple[float, float]:
+        """Return (hours a buyer has this month, what they cost in USD), contracts and spot together."""
+        hours = cost = 0.0
+        for cloud_id, cloud in self.chain.clouds.items():
+            contract = cloud.contracts.get(buyer)
+            if contract is not None:
+                delivered = contract.hours * self.delivered(cloud)
+                hours += delivered
+                cost += delivered * contract.price
+            spot = self.granted[cloud_id].get(buyer, 0.0)
+            if spot > 0.0:
+                hours += spot
+                cost += spot * cloud.spot_price()
+        return hours, cost
+
+    @staticmethod
+    def delivered(cloud: "Cloud") -> float:
+        """Return the share of contracted hours that the cloud can deliver (below 1 after a loss of capacity)."""
+        committed = math.fsum(c.hours for c in cloud.contracts.values())
+        return min(1.0, cloud.capacity / committed) if committed > 0.0 and cloud.alive else float(cloud.alive)
+
+    def pay_clouds(self, buyer: str, serving_share: float, expense: str | None = None) -> None:
+        """Have a buyer pay its contracts (take or pay) and spot hours; what did not serve was training."""
+        chain = self.chain
+        for cloud_id, cloud in chain.clouds.items():
+            if not cloud.alive:
+                continue
+            contract = cloud.contracts.get(buyer)
+            hours = amount = 0.0
+            if contract is not None:
+                hours = contract.hours * self.delivered(cloud)
+                amount = hours * contract.price
+            spot = self.granted[cloud_id].get(buyer, 0.0)
+            hours += spot
+            amount += spot * cloud.spot_price()
+            if amount <= 0.0:
+                continue
+            if expense is not None:
+                chain.trade(buyer, cloud_id, "hours", amount, hours, expense)
+                continue
+            chain.trade(
+                buyer, cloud_id, "hours", amount * serving_share, hours * serving_share, "cost_of_sales"
+            )
+            if serving_share < 1.0:
+                chain.trade(
+                    buyer,
+                    cloud_id,
+                    "hours",
+                    amount * (1.0 - serving_share),
+                    hours * (1.0 - serving_share),
+                    "research",
+                )
+
+    def plan_overflow(self) -> None:
+        """Let clouds that are short rent from the resellers they know; let them shed what they no longer need."""
+        chain = self.chain
+        for cloud_id, cloud in chain.clouds.items():
+            if not cloud.spec.overflow or not cloud.alive:
+                continue
+            own = cloud.capacity - cloud.overflow.hours
+            short = max(cloud.demand.forecast(1.0) / cloud.spec.target_utilisation - own, 0.0)
+            total = math.fsum(cloud.spec.overflow.values())
+            for reseller, value in sorted(cloud.spec.overflow.items()):
+                if chain.clouds[reseller].alive:
+                    chain.clouds[reseller].request_contract(cloud_id, short * value / total)
+
+    def commit_overflow(self) -> None:
+        """Add the hours signed with resellers to what a cloud can sell."""
+        for cloud_id, cloud in self.chain.clouds.items():
+            hours = math.fsum(
+                self.chain.clouds[r].contracts[cloud_id].hours
+                for r in sorted(cloud.spec.overflow)
+                if cloud_id in self.chain.clouds[r].contracts and self.chain.clouds[r].alive
+            )
+            cloud.overflow.hours = hours
+
+    def end_month(self) -> None:
+        """Publish shares of hours sold, by region."""
+        totals: dict[str, float] = {}
+        for cloud in self.chain.clouds.values():
+            totals[cloud.region] = totals.get(cloud.region, 0.0) + cloud.hours_sold
+        for cloud_id, cloud in self.chain.clouds.items():
+            total = totals[cloud.region]
+            self.shares[cloud_id] = cloud.hours_sold / total if total > 0.0 else 0.0
+            cloud.demand.observe(cloud.hours_asked)
+
+    def update_rent_paid(self, lab: "Lab") -> None:
+        """Note the mean price of a lab's hours this month."""
+        hours, cost = self.hours_of(lab.agent_id)
+        if hours > 0.0:
+            lab.rent_paid = cost / hours

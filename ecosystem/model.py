@@ -1,0 +1,510 @@
+"""The model: a Mesa model whose step is the month, phase by phase."""
+
+import math
+from typing import Any
+
+import mesa
+from mesa.datacollection import DataCollector
+
+from agents.advertisers import Advertisers, Inventory
+from agents.app import App
+from agents.chipmaker import Chipmaker
+from agents.cloud import Cloud
+from agents.compute_demand import ComputeDemand
+from agents.consumers import Consumers
+from agents.enterprise import Enterprise
+from agents.expectations import Trend
+from agents.firm import TIERS, Firm
+from agents.investors import Investors
+from agents.lab import Lab
+from agents.monetisation import AdvertisingSpec, ApiSpec, CommissionSpec, Usage
+from agents.world import AppDemand
+from ecosystem.accounts import open_accounts
+from ecosystem.chip_market import ChipMarket
+from ecosystem.consumer_market import ConsumerMarket
+from ecosystem.equity import Equity
+from ecosystem.events import EfficiencyShock, Timeline
+from ecosystem.hours_market import HoursMarket
+from ecosystem.opening import Plug, open_chain
+from ecosystem.record import Recorder
+from ecosystem.recording import record_month
+from ecosystem.serving import Serving
+from ecosystem.settlement import Settlement
+from ecosystem.spec import Spec
+from ecosystem.streams import Streams
+from ecosystem.token_costs import TokenCosts
+from ecosystem.token_market import TokenMarket
+from ecosystem.view import WorldView
+
+MINIMUM_GPUS = 8.0
+"""Accelerators of the smallest deployment that a self-hoster runs."""
+
+
+class ValueChain(WorldView, mesa.Model):
+    """The AI value chain of one scenario.
+
+    `spec`: a scenario, its name, or a TOML file. `rng`: root seed (the scenario's by default). `replicate`:
+    which replicate of the seed. Further keywords are dotted paths of the scenario with their values, so that
+    `mesa.batch_run` can vary them. SpecError for a scenario that cannot be run.
+    """
+
+    def __init__(
+        self, spec: Spec | str = "2025", *, rng: int | None = None, replicate: int = 0, **paths: Any
+    ) -> None:
+        loaded = spec if isinstance(spec, Spec) else Spec.load(spec)
+        loaded = loaded.with_overrides(paths)
+        seed = loaded.seed if rng is None else int(rng)
+        super().__init__(rng=seed)
+        self.spec = loaded
+        self.root_seed = seed
+        self.replicate = int(replicate)
+        self.streams = Streams(seed, self.replicate)
+        self.month = 0
+        self.sampling = loaded.sampling
+        self.sentiment = 1.0
+        self.frontier = self.open_frontier = 1.0
+        self.failures: list[tuple[int, str]] = []
+        self.paid_cost: dict[str, float] = {}
+        self.group_left: dict[str, float] = {}
+        self.minimum_hours = MINIMUM_GPUS * 730.0
+        self._switches: dict[str, bool] = loaded.mechanisms.model_dump()
+        self._opening = True
+        self._gaps: dict[int, dict[str, float]] = {}
+        self._final_demand = Trend(0.0, 0.0, loaded.expectation)
+        self._chip_orders = Trend(0.0, 0.0, loaded.expectation)
+        self._surprise = (0.0, 0.0)
+        self._outside: dict[str, float] = {}
+        self._selling_ads: dict[str, int] = {}
+        self.timeline = Timeline(loaded.events)
+        self.costs = TokenCosts(loaded)
+        self._make_agents()
+        self.ledger = open_accounts(self)
+        self.chips = ChipMarket(self)
+        self.hours = HoursMarket(self)
+        self.tokens = TokenMarket(self)
+        self.serving = Serving(self)
+        self.settlement = Settlement(self)
+        self.consumer_markets = {
+            r: ConsumerMarket(self, r, self.consumers[r]) for r in sorted(loaded.regions)
+        }
+        self.plugs: list[Plug] = open_chain(self)
+        self.equity = Equity(self)
+        self._opening = False
+        self.recorder = Recorder(list(self.firms), loaded.months)
+        self.datacollector = DataCollector(
+            model_reporters={
+                "revenue": lambda m: m.tier_flow("revenue"),
+                "operating_profit": lambda m: m.tier_flow("operating_profit"),
+                "users": lambda m: sum(a.usage.users for a in m.apps.values()),
+                "tokens": lambda m: sum(lab.tokens for lab in m.labs.values()),
+                "rent": lambda m: m.spot_rent(m.spec.regions[0]),
+            }
+        )
+
+    def _make_agents(self) -> None:
+        """Create all agents, in the order of their ids."""
+        spec = self.spec
+        self.chipmakers = {i: Chipmaker(self, i, s) for i, s in sorted(spec.chipmaker.items())}
+        self.clouds = {i: Cloud(self, i, s) for i, s in sorted(spec.cloud.items())}
+        self.labs = {i: Lab(self, i, s) for i, s in sorted(spec.lab.items())}
+        self.apps = {i: App(self, i, s) for i, s in sorted(spec.app.items())}
+        self.firms: dict[str, Firm] = {**self.chipmakers, **self.clouds, **self.labs, **self.apps}
+        self.consumers = {r: Consumers(self, f"consumers.{r}", s) for r, s in sorted(spec.consumers.items())}
+        self.enterprises = {i: Enterprise(self, i, s) for i, s in sorted(spec.enterprise.items())}
+        self.compute = {r: ComputeDemand(self, r, s) for r, s in sorted(spec.compute.items())}
+        self.advertisers = {r: Advertisers(self, r, s) for r, s in sorted(spec.advertisers.items())}
+        self.investors = {r: Investors(self, r, s) for r, s in sorted(spec.investors.items())}
+
+    # --- the month ---------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Run one month."""
+        self.events()
+        self.investment()
+        self.chip_phase()
+        self.cloud_phase()
+        self.lab_phase()
+        self.app_phase()
+        self.demand()
+        self.serve()
+        self.settle()
+        self.collect()
+
+    def events(self) -> None:
+        """1. The scenario's timeline; this month's shared draws; fresh books."""
+        self.timeline.begin(self.month)
+        self.timeline.strike(self)
+        self.hours.clear()
+        self._draw()
+        for firm in self.firms.values():
+            firm.books.clear()
+        for group_id, group in self.spec.group.items():
+            self.group_left[group_id] = group.cash_flow * (1.0 + group.growth) ** self.month
+        self._enter()
+
+    def investment(self) -> None:
+        """2. Investors: sentiment, funds, rounds."""
+        self.equity.update_sentiment(*self._surprise)
+        for region, investors in self.investors.items():
+            investors.take_in()
+            investors.fund_rounds([f for f in self.firms.values() if self._raises_in(f, region)])
+        if self.on("circular_finance"):
+            self.equity.invest_in_customers()
+
+    def chip_phase(self) -> None:
+        """3. Chips: deliver, price, produce, start capacity."""
+        for maker in self.chipmakers.values():
+            maker.deliver()
+        for maker in self.chipmakers.values():
+            maker.plan_prices()
+        for maker in self.chipmakers.values():
+            maker.commit_prices()
+            maker.produce()
+        self.chips.quote()
+
+    def cloud_phase(self) -> None:
+        """4. Clouds: retire, set rents, forecast, order; hosts price open weights."""
+        alive = [c for c in self.clouds.values() if c.alive]
+        for cloud in alive:
+            cloud.retire()
+            cloud.expire_contracts()
+            cloud.plan_rent()
+            cloud.plan_orders()
+            cloud.plan_own_silicon()
+        for cloud in alive:
+            cloud.commit()
+        self.hours.plan_overflow()
+
+    def lab_phase(self) -> None:
+        """5. Labs: costs from the kernel, rent, train, release, price."""
+        self.costs.update(self)
+        alive = [lab for lab in self.labs.values() if lab.alive]
+        for lab in alive:
+            lab.plan_training()
+            lab.plan_hours()
+            lab.develop()
+            lab.decide_weights()
+            lab.plan_prices()
+        self._plan_hosting()
+        for lab in alive:
+            lab.commit()
+            lab.order_boxes()
+        for cloud in self.clouds.values():
+            cloud.sign_contracts()
+            for host in cloud.hosted.values():
+                host.commit()
+        self.hours.commit_overflow()
+        self.refresh_frontier()
+        self.tokens.publish()
+
+    def app_phase(self) -> None:
+        """6. Apps: suppliers, ways of earning, offer, marketing."""
+        alive = [app for app in self.apps.values() if app.alive]
+        for app in alive:
+            app.plan_supply()
+            app.reconsider()
+            app.plan_offer()
+            app.plan_marketing()
+        for app in alive:
+            app.commit()
+
+    def demand(self) -> None:
+        """7. Consumers, advertisers, enterprises, other compute demand."""
+        for market in self.consumer_markets.values():
+            market.run()
+        self._sell_ads()
+        self._plan_outside_calls()
+        for segment in self.enterprises.values():
+            offers = self.tokens.offers[segment.spec.region]
+            segment.choose_suppliers(offers)
+            segment.plan_volume(offers)
+        for region, demand in self.compute.items():
+            demand.plan()
+            demand.plan_chips()
+            for maker, size in self.chips.split(demand.agent_id, region, demand.chips_wanted).items():
+                self.place_order(demand.agent_id, maker, region, size)
+
+    def serve(self) -> None:
+        """8. Usage to tokens to hours; who waits where hours are short."""
+        self.serving.collect_tokens()
+        self.serving.ask_hours()
+        self.hours.allocate()
+        self.serving.serve()
+
+    def settle(self) -> None:
+        """9. Invoices, interest, tax; arrears, failure; the ledger's check."""
+        self.settlement.run()
+        for maker in self.chipmakers.values():
+            maker.start_capacity()
+        self.ledger.close_month()
+
+    def collect(self) -> None:
+        """10. Panel and market series; memories for next month."""
+        self.hours.end_month()
+        self.chips.end_month()
+        self.update_token_shares(0.3)
+        self._remember_apps()
+        self._surprise = (
+            self._final_demand.observe(self.final_revenue()),
+            self._chip_orders.observe(self._orders()),
+        )
+        self.equity.value_firms()
+        record_month(self)
+        self.datacollector.collect(self)
+        self.month += 1
+        self.running = self.month < self.spec.months
+
+    # --- helpers of the phases -------------------------------------------------------------------------------------
+
+    def stream(self, name: str) -> Any:
+        """Return this month's stream of a mechanism; the opening has streams of its own."""
+        return self.streams.get(name, -1 if self._opening else self.month)
+
+    def _draw(self) -> None:
+        """Draw what many firms share, one fixed-size vector each, dead or alive."""
+        labs, apps = list(self.labs), list(self.apps)
+        luck = self.stream("training_luck").standard_normal(len(labs)).tolist()
+        sd = self.spec.research.luck
+        self._luck = {lab: math.exp(sd * z - 0.5 * sd * sd) for lab, z in zip(labs, luck, strict=True)}
+        self._release = dict(zip(labs, self.stream("release").random(len(labs)).tolist(), strict=True))
+        size = self.spec.market.experiment_size
+        dither = (size * self.stream("experiments").standard_normal((len(apps), 2))).tolist()
+        self._dither = {app: (d[0], d[1]) for app, d in zip(apps, dither, strict=True)}
+        draws = self.stream("choice_of_earning").random((len(apps), 2)).tolist()
+        self._choice = {
+            (app, way): d[i]
+            for app, d in zip(apps, draws, strict=True)
+            for i, way in enumerate(("ads", "subscription"))
+        }
+
+    def _enter(self) -> None:
+        """Start apps whose month has come, and now and then one of the scenario's entrants."""
+        entrants = [
+            a
+            for a in self.apps.values()
+            if not a.alive and a.failed_in is None and a.spec.active_from >= self.spec.months
+        ]
+        draw = self.stream("entry").random(2).tolist()
+        for app in self.apps.values():
+            if not app.alive and app.failed_in is None and app.spec.active_from == self.month:
+                self._start(app)
+        if (
+            entrants
+            and self.on("entry")
+            and draw[0] < 1.0 - math.exp(-self.spec.market.entry_rate * self.sentiment)
+        ):
+            self._start(entrants[int(draw[1] * len(entrants))])
+
+    def _start(self, app: App) -> None:
+        """Put an app into business with money from its owner or the region's investors."""
+        capital = max(app.spec.cash, self.spec.market.entry_capital)
+        if self.funded_by_group(app.agent_id):
+            self.draw_on_group(app.agent_id, capital)
+        else:
+            fund = f"investors.{app.region}"
+            self.ledger.pay(fund, app.agent_id, "equity", min(capital, 0.5 * self.ledger.cash(fund)))
+        app.alive = True
+
+    def _raises_in(self, firm: Firm, region: str) -> bool:
+        """Return whether a firm raises money from a region's investors."""
+        if (
+            not firm.alive
+            or firm.region != region
+            or firm.tier == "chips"
+            or self.funded_by_group(firm.agent_id)
+        ):
+            return False
+        return firm.group is None or self.spec.group[firm.group].head == firm.agent_id
+
+    def _plan_hosting(self) -> None:
+        """Have hosts of open weights set their prices."""
+        if not self.on("open_hosting"):
+            return
+        for cloud in self.clouds.values():
+            for lab_id, host in cloud.hosted.items():
+                if cloud.alive:
+                    size = "large" if host.spec.model == "large" else "small"
+                    hours = self.costs.on_cloud(cloud.agent_id, lab_id, size)
+                    mix = self.tokens.mix
+                    owner = mix[0] * hours[0] + mix[1] * hours[1] + mix[2] * hours[2]
+                    host.plan(self.labs[lab_id].models[size].opening_blend, owner)
+
+    def _sell_ads(self) -> None:
+        """Let advertisers buy the impressions that apps offer."""
+        for region, market in self.consumer_markets.items():
+            inventories = []
+            for app in market.apps:
+                ads = app.ways.get("ads")
+                if app.alive and isinstance(ads, AdvertisingSpec) and app.ad_load > 0.0:
+                    usage = market.usage(app)
+                    months = self._selling_ads[app.agent_id] = self._selling_ads.get(app.agent_id, -1) + 1
+                    inventories.append(
+                        Inventory(app.agent_id, usage.eligible, app.ad_load, usage.trust, ads.intent, months)
+                    )
+            self.advertisers[region].buy(inventories)
+
+    def _plan_outside_calls(self) -> None:
+        """Let outside buyers of search calls respond to the price, a part of them each month."""
+        for app_id, app in self.apps.items():
+            terms = app.ways.get("api")
+            if isinstance(terms, ApiSpec) and app.alive and app.api_price > 0.0:
+                before = self._outside.get(app_id, terms.outside_calls)
+                target = (
+                    terms.outside_calls * (app.api_price / terms.price) ** -terms.elasticity
+                    if terms.price > 0.0
+                    else 0.0
+                )
+                self._outside[app_id] = before + 0.3 * (target - before)
+
+    def _remember_apps(self) -> None:
+        """Give every app its own view of the month."""
+        for region, market in self.consumer_markets.items():
+            for app in market.apps:
+                if app.alive:
+                    app.usage = self._demand_of(app, region)
+                    app.trust = self.usage(app.agent_id).trust
+                    app.last_streams = dict(app.books.streams)
+                    users = max(app.usage.users, 1.0)
+                    app.unit_margin = (app.books.revenue - app.books.cost_of_sales) / users
+
+    def _demand_of(self, app: App, region: str) -> AppDemand:
+        market = self.consumer_markets[region]
+        outcome = market.outcome
+        part = market.slice(app.agent_id)
+        if outcome is None:
+            return AppDemand.none(len(app.tiers))
+        users, joins = outcome.users[part].tolist(), outcome.joins[part].tolist()
+        leavers, queries = outcome.leavers[part].tolist(), outcome.queries[part].tolist()
+        paid = [i for i, (_, tier) in enumerate(app.tiers) if tier.price > 0.0]
+        payers, total = math.fsum(users[i] for i in paid), math.fsum(queries)
+        other = app.books.revenue - app.books.streams.get("advertising", 0.0)
+        mtok = math.fsum(math.fsum(m) for m in self.serving.app_tokens.get(app.agent_id, {}).values())
+        return AppDemand(
+            users=math.fsum(users),
+            payers=payers,
+            queries=total,
+            paid_queries=math.fsum(queries[i] for i in paid),
+            mtok=mtok,
+            joins=math.fsum(joins),
+            paid_joins=math.fsum(joins[i] for i in paid),
+            leavers=math.fsum(leavers),
+            paid_leavers=math.fsum(leavers[i] for i in paid),
+            cost_per_payer=self.paid_cost.get(app.agent_id, 0.0) / max(payers, 1.0),
+            other_revenue_per_query=other / max(total, 1.0),
+            operating_profit=app.books.operating_profit,
+            tier_users=tuple(users),
+        )
+
+    # --- read by other parts of the ecosystem ------------------------------------------------------------------
+
+    def usage(self, app: str) -> Usage:
+        """Return what an app's ways of earning look at this month."""
+        return self.consumer_markets[self.apps[app].region].usage(self.apps[app])
+
+    def consumer_queries(self, app: str) -> list[float]:
+        """Return this month's queries by tier of an app."""
+        return self.consumer_markets[self.apps[app].region].queries(app)
+
+    def app_queries(self, app: str) -> float:
+        """Return this month's queries of an app."""
+        return math.fsum(self.consumer_queries(app))
+
+    def refresh_frontier(self) -> None:
+        """Publish the best quality on the market, and among open weights."""
+        labs = [lab for lab in self.labs.values() if lab.alive]
+        self.frontier = max((lab.models["large"].quality for lab in labs), default=self.frontier)
+        self.open_frontier = max(
+            (lab.models["large"].quality for lab in labs if lab.open_weights), default=0.0
+        )
+
+    def update_token_shares(self, speed: float) -> None:
+        """Publish labs' shares of API sales (for pricing) and of API tokens (for price wars)."""
+        value: dict[str, float] = dict.fromkeys(self.labs, 0.0)
+        volume: dict[str, float] = dict.fromkeys(self.labs, 0.0)
+        hosted = hosted_volume = 0.0
+        for (_, seller, _, _), (_, mtok, amount) in self.serving.api_sales.items():
+            if seller in value:
+                value[seller] += amount
+                volume[seller] += mtok
+            else:
+                hosted += amount
+                hosted_volume += mtok
+        for region in self.spec.regions:
+            local = [lab for lab in self.labs.values() if lab.spec.sells_in[0] == region]
+            total = math.fsum(value[lab.agent_id] for lab in local) + (
+                hosted if region == self.spec.regions[0] else 0.0
+            )
+            tokens = math.fsum(volume[lab.agent_id] for lab in local) + (
+                hosted_volume if region == self.spec.regions[0] else 0.0
+            )
+            for lab in local:
+                share = value[lab.agent_id] / total if total > 0.0 else 0.0
+                for model in lab.models.values():
+                    model.share += speed * (share - model.share)
+                token_share = volume[lab.agent_id] / tokens if tokens > 0.0 else 0.0
+                lab.token_share += speed * (token_share - lab.token_share)
+        self._share_hosts(speed)
+
+    def _share_hosts(self, speed: float) -> None:
+        """Publish hosts' shares of the tokens of the model they host."""
+        totals: dict[str, float] = {}
+        for cloud in self.clouds.values():
+            for lab_id, host in cloud.hosted.items():
+                totals[lab_id] = totals.get(lab_id, 0.0) + host.volume
+        for cloud in self.clouds.values():
+            for lab_id, host in cloud.hosted.items():
+                total = totals[lab_id] + self.labs[lab_id].models["large"].volume
+                host.share += speed * ((host.volume / total if total > 0.0 else 0.0) - host.share)
+
+    def raise_api_price(self, firm: str, factor: float) -> None:
+        """Multiply the API price of an app or a lab."""
+        if firm in self.apps:
+            self.apps[firm].api_price *= factor
+        else:
+            for model in self.labs[firm].models.values():
+                model.scale = model.next_scale = model.scale * factor
+
+    def open_interaction(self, region: str, commission: float, willingness: float) -> None:
+        """Open commission revenue to the apps of a region, or raise willingness to pay there."""
+        for app in self.apps.values():
+            if app.region == region and commission > 0.0 and "commission" not in app.ways:
+                app.ways["commission"] = CommissionSpec(rate=commission)
+        if willingness != 1.0:
+            self.consumers[region].scale_wtp(willingness)
+
+    def spread_efficiency(self, shock: EfficiencyShock) -> None:
+        """Let other labs close a part of the gap to a published saving."""
+        gaps = self._gaps.setdefault(
+            id(shock), {lab: math.log(shock.saving) for lab in self.labs if lab != shock.lab}
+        )
+        for lab, gap in gaps.items():
+            self.labs[lab].efficiency *= math.exp(shock.diffusion * gap)
+            gaps[lab] = gap * (1.0 - shock.diffusion)
+
+    def final_revenue(self) -> float:
+        """Return what final buyers of AI services paid this month, USD."""
+        kinds = ("subscriptions", "metered", "advertising", "commission")
+        apps = math.fsum(app.books.streams.get(k, 0.0) for app in self.apps.values() for k in kinds)
+        return apps + math.fsum(v for _, _, v in self.serving.api_sales.values())
+
+    def _orders(self) -> float:
+        """Return H100-equivalents that clouds ordered this month."""
+        return math.fsum(cloud.ordered for cloud in self.clouds.values())
+
+    def tier_flow(self, name: str) -> dict[str, float]:
+        """Return a figure of this month's books by tier, USD."""
+        return {
+            t: math.fsum(getattr(f.books, name) for f in self.firms.values() if f.tier == t) for t in TIERS
+        }
+
+    def run(self) -> "ValueChain":
+        """Run to the scenario's last month and return the model."""
+        while self.month < self.spec.months:
+            self.step()
+        return self
+
+    def release(self) -> None:
+        """Let go of a finished model: Mesa 3.3 keeps every model in a class-level table."""
+        table: Any = getattr(mesa.Agent, "_ids", None)
+        if table is not None:
+            table.pop(self, None)

@@ -1,0 +1,228 @@
+"""From usage to tokens to hours: what is asked of each lab, what the rented hours can serve, who waits."""
+
+import math
+from typing import TYPE_CHECKING
+
+from agents.lab import SIZES, Lab
+from agents.world import LargeOrSmall, TokenOffer
+from ecosystem.token_costs import dot
+
+if TYPE_CHECKING:
+    from agents.app import App
+    from ecosystem.model import ValueChain
+
+Mtok = list[float]
+
+
+class LabLoad:
+    """Tokens asked of one lab's model size in a month, Mtok by class: paid traffic, free traffic, enterprise API."""
+
+    __slots__ = ("api", "free", "paid")
+
+    def __init__(self) -> None:
+        self.paid: Mtok = [0.0, 0.0, 0.0]
+        self.free: Mtok = [0.0, 0.0, 0.0]
+        self.api: Mtok = [0.0, 0.0, 0.0]
+
+
+class Serving:
+    """The serving phase of a month."""
+
+    def __init__(self, chain: "ValueChain") -> None:
+        self.chain = chain
+        self.loads: dict[tuple[str, LargeOrSmall], LabLoad] = {}
+        self.api_sales: dict[tuple[str, str, str, LargeOrSmall], tuple[TokenOffer, float, float]] = {}
+        self.self_hosted: dict[str, float] = {}
+        self.app_tokens: dict[str, dict[tuple[LargeOrSmall, bool], Mtok]] = {}
+
+    def collect_tokens(self) -> None:
+        """Turn the month's queries and enterprise volumes into tokens by lab, size and kind of traffic."""
+        chain = self.chain
+        self.loads = {key: LabLoad() for key in chain.costs.rows}
+        self.self_hosted = {}
+        self.app_tokens = {}
+        for app_id, app in chain.apps.items():
+            if not app.alive:
+                continue
+            tokens = self._tokens_of(app)
+            self.app_tokens[app_id] = tokens
+            if app.supply.mode in ("api", "own"):
+                for (size, paid), mtok in tokens.items():
+                    load = self.loads[app.supply.supplier, size]
+                    target = load.paid if paid else load.free
+                    for j in range(3):
+                        target[j] += mtok[j]
+            else:
+                self._self_host(app, tokens)
+        self._enterprise_tokens()
+
+    def _tokens_of(self, app: "App") -> dict[tuple[LargeOrSmall, bool], Mtok]:
+        """Return Mtok by (size, paid) that an app's queries ask for."""
+        chain = self.chain
+        mix = chain.tokens.app_mix(app)
+        tokens: dict[tuple[LargeOrSmall, bool], Mtok] = {}
+        queries = chain.consumer_queries(app.agent_id)
+        for (_, tier), number in zip(app.tiers, queries, strict=True):
+            paid = tier.price > 0.0
+            size: LargeOrSmall = tier.model
+            if not paid and not chain.on("free_on_small"):
+                size = "large"
+            mtok = tokens.setdefault((size, paid), [0.0, 0.0, 0.0])
+            factor = number * tier.tokens / 1e6
+            for j in range(3):
+                mtok[j] += factor * mix[j]
+        return tokens
+
+    def _self_host(self, app: "App", tokens: dict[tuple[LargeOrSmall, bool], Mtok]) -> None:
+        """Ask the region's clouds for the hours that a self-hosting app needs."""
+        chain = self.chain
+        mtok = math.fsum(math.fsum(m) for m in tokens.values())
+        size: LargeOrSmall
+        hours = 0.0
+        for (size, _), amount in tokens.items():
+            used: LargeOrSmall = "small" if app.supply.mode == "own_model" else size
+            hours += dot(
+                (amount[0], amount[1], amount[2]),
+                chain.tokens.self_hosted(app.region, app.supply.supplier, used, mtok),
+            )
+        hours = max(hours, chain.minimum_hours)
+        self.self_hosted[app.agent_id] = hours
+        chain.hours.ask_region(app.region, app.agent_id, hours)
+
+    def _enterprise_tokens(self) -> None:
+        """Add what enterprises buy from labs and from hosts of open weights."""
+        chain = self.chain
+        self.api_sales = {}
+        for segment_id, segment in chain.enterprises.items():
+            for offer, volume, value in segment.purchases(chain.tokens.offers[segment.spec.region]):
+                key = (segment_id, offer.seller, offer.lab, offer.size)
+                self.api_sales[key] = (offer, volume, value)
+                if offer.seller == offer.lab:
+                    load = self.loads[offer.lab, offer.size].api
+                    for j in range(3):
+                        load[j] += volume * segment.mix[j]
+        self._host_hours()
+
+    def _host_hours(self) -> None:
+        """Have hosts of open weights take the hours for their sales from their own fleets."""
+        chain = self.chain
+        for cloud_id, cloud in chain.clouds.items():
+            for lab_id, host in cloud.hosted.items():
+                host.hours = 0.0
+                if not host.active:
+                    continue
+                hours = chain.costs.on_cloud(
+                    cloud_id, lab_id, "large" if host.spec.model == "large" else "small"
+                )
+                volume = revenue = 0.0
+                for (segment, seller, lab, _), (_, mtok, value) in self.api_sales.items():
+                    if seller == cloud_id and lab == lab_id:
+                        host.hours += dot(chain.enterprises[segment].mix, hours) * mtok
+                        volume += mtok
+                        revenue += value
+                host.hours *= host.inefficiency * host.spec.provisioning
+                host.record(volume, revenue, host.hours * cloud.rent)
+                chain.hours.ask(cloud_id, f"hosting.{cloud_id}", host.hours)
+
+    # --- hours ---------------------------------------------------------------------------------------------------
+
+    def ask_hours(self) -> None:
+        """Have labs ask for spot hours beyond their contracts, and other demand for its hours."""
+        chain = self.chain
+        for compute in chain.compute.values():
+            for cloud_id, (own, direct) in compute.hours.items():
+                chain.hours.ask(cloud_id, f"own_use.{cloud_id}", own)
+                chain.hours.ask(cloud_id, f"direct.{cloud_id}", direct)
+        for lab_id, lab in chain.labs.items():
+            if not lab.alive:
+                continue
+            paid, free = self._needed(lab)
+            self.note_volumes(lab)
+            lab.hours_needed = paid + free
+            reserve = chain.reserve(lab_id)
+            lab.training_planned = self._training_wanted(lab, (paid + free) * reserve)
+            contracted = math.fsum(
+                c.contracts[lab_id].hours for c in chain.clouds.values() if lab_id in c.contracts and c.alive
+            )
+            short = (paid + free) * reserve + lab.training_planned - contracted
+            if short > 0.0:
+                for cloud_id, share in lab.cloud_shares.items():
+                    chain.hours.ask(cloud_id, lab_id, share * short)
+
+    def _training_wanted(self, lab: Lab, serving: float) -> float:
+        """Return training hours to be rented: the budget's worth less the hours that nights lend."""
+        chain = self.chain
+        wanted = lab.training_budget / max(lab.rent_paid, 1e-9)
+        return max(wanted - self.lent(serving), 0.0)
+
+    def lent(self, serving: float) -> float:
+        """Return the hours rented for the daily peak that stand idle at night and can train."""
+        chain = self.chain
+        if not (chain.on("peak_provisioning") and chain.on("night_lending")):
+            return 0.0
+        return serving * (1.0 - chain.spec.research.load_factor)
+
+    def _needed(self, lab: Lab) -> tuple[float, float]:
+        """Return mean hours that (paid and API, free) traffic needs."""
+        chain = self.chain
+        paid = free = 0.0
+        for size in SIZES:
+            load = self.loads[lab.agent_id, size]
+            hours = chain.costs.hours[lab.agent_id, size]
+            paid += dot(
+                (load.paid[0] + load.api[0], load.paid[1] + load.api[1], load.paid[2] + load.api[2]), hours
+            )
+            free += dot((load.free[0], load.free[1], load.free[2]), hours)
+        return paid, free
+
+    def note_volumes(self, lab: Lab) -> None:
+        """Note the month's tokens by size, which the kernel's load and market shares read."""
+        tokens = 0.0
+        for size in SIZES:
+            load = self.loads[lab.agent_id, size]
+            model = lab.models[size]
+            model.volume = math.fsum(load.api)
+            model.volume_output = load.paid[2] + load.free[2] + load.api[2]
+            tokens += math.fsum(load.paid) + math.fsum(load.free) + model.volume
+        lab.tokens = tokens
+
+    def cost_of_own(self, app_id: str) -> float:
+        """Return what the tokens of an app of the lab's own group cost this month at the transfer price, USD."""
+        chain = self.chain
+        app = chain.apps[app_id]
+        if app.supply.mode != "own":
+            return 0.0
+        cost = 0.0
+        for (size, _), mtok in self.app_tokens.get(app_id, {}).items():
+            volume = math.fsum(mtok)
+            if volume > 0.0:
+                mix = (mtok[0] / volume, mtok[1] / volume, mtok[2] / volume)
+                cost += volume * chain.tokens.transfer_price(app, app.supply.supplier, size, mix)
+        return cost
+
+    def serve(self) -> None:
+        """Match the hours that labs got with what they need: paid traffic, then training, then free traffic."""
+        chain = self.chain
+        for lab_id, lab in chain.labs.items():
+            if not lab.alive:
+                continue
+            got, _ = chain.hours.hours_of(lab_id)
+            reserve = chain.reserve(lab_id)
+            paid, free = self._needed(lab)
+            first = min(paid * reserve, got)
+            rest = got - first
+            training = min(lab.training_planned, rest)
+            left = rest - training
+            service = first / (paid * reserve) if paid > 0.0 else 1.0
+            free_service = min(left / (free * reserve), 1.0) if free > 0.0 else 1.0
+            if not chain.on("rationing"):
+                service = free_service = 1.0
+            lab.service += 0.5 * (service - lab.service)
+            lab.free_service += 0.5 * (free_service - lab.free_service)
+            served = paid * service + free * free_service
+            lab.hours_used = min(served * reserve, got)
+            lab.training_hours = (
+                training + self.lent(lab.hours_used) + max(got - lab.hours_used - training, 0.0)
+            )
+            lab.serving.observe(lab.hours_needed)
+            chain.hours.update_rent_paid(lab)

@@ -1,0 +1,177 @@
+"""Invoices of the month, in an order that lets money reach those who must pay with it; failures."""
+
+import math
+from typing import TYPE_CHECKING
+
+from agents.app import App
+from agents.firm import Firm
+from agents.lab import Lab
+from agents.monetisation import ApiSpec
+
+if TYPE_CHECKING:
+    from ecosystem.model import ValueChain
+
+
+class Settlement:
+    """The settlement phase of a month."""
+
+    def __init__(self, chain: "ValueChain") -> None:
+        self.chain = chain
+
+    def run(self) -> None:
+        """Settle everything: final demand first, then tokens, hours, other costs, taxes, pay-outs."""
+        chain = self.chain
+        for app in chain.apps.values():
+            if app.alive:
+                app.collect(chain.usage(app.agent_id))
+        self._enterprise_invoices()
+        self._other_demand_invoices()
+        for app in chain.apps.values():
+            if app.alive:
+                self._token_invoices(app)
+                self._search_invoices(app)
+        self._hours_invoices()
+        for firm in chain.firms.values():
+            if firm.alive:
+                firm.settle()
+        self._close()
+
+    def _enterprise_invoices(self) -> None:
+        """Enterprises pay labs and hosts for tokens; off-peak discounts lower what list prices bring in."""
+        chain = self.chain
+        for (segment, seller, _, _), (_, volume, value) in chain.serving.api_sales.items():
+            discount = chain.off_peak(seller)
+            service = chain.labs[seller].service if seller in chain.labs else 1.0
+            source = f"enterprises.{chain.enterprises[segment].spec.region}"
+            chain.trade(source, seller, "tokens", value * (1.0 - discount) * service, volume, None)
+
+    def _other_demand_invoices(self) -> None:
+        """Parents pay for own use, others for direct rental, at rent."""
+        chain = self.chain
+        for cloud_id, cloud in chain.clouds.items():
+            granted = chain.hours.granted[cloud_id]
+            own = granted.get(f"own_use.{cloud_id}", 0.0)
+            direct = granted.get(f"direct.{cloud_id}", 0.0)
+            if own > 0.0:
+                chain.trade(
+                    f"parents.{cloud.group or cloud_id}", cloud_id, "own_use", own * cloud.rent, own, None
+                )
+            if direct > 0.0:
+                chain.trade(
+                    f"enterprises.{cloud.region}", cloud_id, "hours", direct * cloud.rent, direct, None
+                )
+
+    def _token_invoices(self, app: App) -> None:
+        """An app pays for its tokens: by API at list, inside its group at the transfer price, or for hours."""
+        chain = self.chain
+        if app.supply.mode in ("self_host", "own_model"):
+            chain.hours.pay_clouds(app.agent_id, 1.0, "cost_of_sales")
+            return
+        lab = chain.labs[app.supply.supplier]
+        discount = chain.off_peak(lab.agent_id) if app.supply.mode == "api" else 0.0
+        paid_cost = 0.0
+        for (size, paid), mtok in chain.serving.app_tokens[app.agent_id].items():
+            volume = math.fsum(mtok)
+            if volume <= 0.0:
+                continue
+            mix = (mtok[0] / volume, mtok[1] / volume, mtok[2] / volume)
+            if app.supply.mode == "own":
+                price = chain.tokens.transfer_price(app, lab.agent_id, size, mix)
+            else:
+                price = lab.models[size].price.blend(mix) * (1.0 - discount)
+            service = lab.service if paid else lab.free_service
+            amount = volume * price * service
+            chain.trade(app.agent_id, lab.agent_id, "tokens", amount, volume * service, "cost_of_sales")
+            if paid:
+                paid_cost += amount
+        chain.paid_cost[app.agent_id] = paid_cost
+
+    def _search_invoices(self, app: App) -> None:
+        """An app that buys search calls pays the seller's price."""
+        supplier = app.search_supplier
+        if supplier is None or app.spec.search_calls <= 0.0:
+            return
+        seller = self.chain.apps[supplier]
+        terms = seller.ways.get("api")
+        if not isinstance(terms, ApiSpec):
+            return
+        calls = app.spec.search_calls * self.chain.app_queries(app.agent_id)
+        self.chain.trade(
+            app.agent_id, supplier, "api_calls", calls / 1000.0 * seller.api_price, calls, "cost_of_sales"
+        )
+        seller.pay("overhead", "overhead", terms.unit_cost * calls / 1000.0, "cost_of_sales")
+
+    def _hours_invoices(self) -> None:
+        """Labs pay their hours, serving apart from training; clouds pay resellers."""
+        chain = self.chain
+        for lab in chain.labs.values():
+            if lab.alive:
+                chain.hours.pay_clouds(lab.agent_id, self._serving_share(lab))
+        for cloud in chain.clouds.values():
+            if cloud.alive and cloud.spec.overflow:
+                chain.hours.pay_clouds(cloud.agent_id, 1.0, "cost_of_sales")
+
+    def _serving_share(self, lab: Lab) -> float:
+        """Return the share of a lab's hours that is cost of sales: served hours, nights lent to training apart."""
+        got, _ = self.chain.hours.hours_of(lab.agent_id)
+        if got <= 0.0:
+            return 1.0
+        lent = self.chain.serving.lent(lab.hours_used)
+        return min(max(lab.hours_used - lent, 0.0) / got, 1.0)
+
+    def _close(self) -> None:
+        """Pay arrears, taxes and owners; find out who fails."""
+        chain = self.chain
+        spec = chain.spec.market
+        for firm in chain.firms.values():
+            if not firm.alive:
+                continue
+            chain.ledger.settle_arrears(firm.agent_id)
+            firm.close_books(spec.tax_rate)
+            self._pay_out(firm)
+        if chain.on("failure"):
+            for firm in list(chain.firms.values()):
+                if firm.alive and chain.ledger.arrears_months(firm.agent_id) >= spec.default_months:
+                    self._fail(firm)
+
+    def _pay_out(self, firm: Firm) -> None:
+        """Give profit back: chipmakers by their payout, firms of a group everything above three months' cost."""
+        chain = self.chain
+        if firm.agent_id in chain.chipmakers:
+            firm.pay_out(1.0, chain.chipmakers[firm.agent_id].spec.payout)
+        elif chain.funded_by_group(firm.agent_id):
+            firm.pay_out(3.0, 1.0)
+
+    def _fail(self, firm: Firm) -> None:
+        """End a firm: its assets are sold at a part of book value, creditors get that, the rest is written off."""
+        chain = self.chain
+        firm.alive = False
+        firm.failed_in = chain.month
+        if firm.agent_id in chain.clouds:
+            self._sell_fleet(firm.agent_id)
+        for cloud in chain.clouds.values():
+            cloud.contracts.pop(firm.agent_id, None)
+        for maker in chain.chipmakers.values():
+            for line in maker.lines.values():
+                line.book.pop(firm.agent_id, None)
+        chain.ledger.settle_arrears(firm.agent_id)
+        chain.ledger.write_off(firm.agent_id)
+        if firm.cash > 0.0:
+            chain.ledger.pay(firm.agent_id, "creditors", "principal", firm.cash)
+        chain.failures.append((chain.month, firm.agent_id))
+
+    def _sell_fleet(self, cloud_id: str) -> None:
+        """Sell a failed cloud's fleet to the largest living cloud of its region that can finance it."""
+        chain = self.chain
+        seller = chain.clouds[cloud_id]
+        buyers = [c for c in chain.clouds.values() if c.alive and c.region == seller.region]
+        price = chain.spec.market.sale_value * seller.book_value
+        for buyer in sorted(buyers, key=lambda c: (-c.size, c.agent_id)):
+            buyer.finance(price)
+            if buyer.cash >= price and seller.size > 0.0:
+                chain.ledger.pay(buyer.agent_id, cloud_id, "asset_sale", price)
+                mix = {a: s / seller.size for a, s in seller.fleet.items() if s > 0.0}
+                buyer.install(mix, seller.size, price)
+                break
+        seller.size = 0.0
+        seller.fleet = dict.fromkeys(seller.fleet, 0.0)

@@ -1,0 +1,540 @@
+"""The scenario specification: one frozen, typed tree, read from TOML, with the source of every value."""
+
+import difflib
+import json
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError, model_validator
+
+from agents.advertisers import AdvertisersSpec
+from agents.app import AppSpec
+from agents.chipmaker import ChipmakerSpec
+from agents.cloud import CloudSpec
+from agents.compute_demand import ComputeDemandSpec
+from agents.consumer_spec import ConsumersSpec
+from agents.enterprise import EnterpriseSpec
+from agents.expectations import ExpectationSpec
+from agents.investors import InvestorsSpec
+from agents.lab import LabSpec
+from agents.monetisation import WAYS
+from agents.parameters import Parameters, ResearchSpec, param
+from ecosystem.events import FIRM_FIELDS, Event
+from ecosystem.switches import MechanismSwitches
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+
+
+class SpecError(ValueError):
+    """A scenario that cannot be run; the message names file, key, value and what is allowed."""
+
+
+class GroupSpec(Parameters):
+    """Firms under one owner. With `cash_flow` the owner has other profit pools and funds them."""
+
+    name: str = param(unit="text", source="judgement", role="fact", doc="name shown to people")
+    cash_flow: float = param(
+        0.0,
+        unit="USD/month",
+        source="F-K1",
+        ge=0,
+        role="fact",
+        doc="operating cash flow of the owner's other business that could go into AI",
+    )
+    growth: float = param(
+        0.01,
+        unit="1/month",
+        source="judgement",
+        ge=-0.1,
+        le=0.1,
+        span=(0, 0.02),
+        doc="growth of that cash flow",
+    )
+    head: str | None = param(
+        None,
+        unit="firm",
+        source="judgement",
+        role="fact",
+        doc="firm that raises money for an independent group",
+    )
+    token_transfer: float = param(
+        0.0,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0, 1),
+        doc="transfer price of tokens inside the group: 0 is cost, 1 is the list price",
+    )
+
+
+class MarketSpec(Parameters):
+    """Numbers that hold for everybody."""
+
+    tax_rate: float = param(
+        0.16,
+        unit="1",
+        source="opening balance (M)",
+        ge=0,
+        le=1,
+        span=(0.1, 0.25),
+        doc="tax on operating profit after interest",
+    )
+    opening_growth: float = param(
+        0.06,
+        unit="1/month",
+        source="judgement",
+        ge=-0.1,
+        le=0.3,
+        span=(0.03, 0.08),
+        doc="growth that firms expect at the opening",
+    )
+    expected_utilisation: float = param(
+        0.78,
+        unit="1",
+        source="opening balance",
+        gt=0,
+        lt=1,
+        span=(0.6, 0.9),
+        doc="utilisation of clouds at the opening; other compute demand is solved from it",
+    )
+    direct_share: dict[str, float] = param(
+        {},
+        unit="1 by cloud",
+        source="opening balance",
+        role="fact",
+        doc="share of other compute demand at a cloud that others than its own group rent",
+    )
+    latency_ms: float = param(
+        50.0,
+        unit="ms/token",
+        source="kernel.md",
+        gt=0,
+        le=1000,
+        span=(20, 100),
+        doc="time per output token promised to users",
+    )
+    prompt_tokens: float = param(
+        2000.0,
+        unit="tokens",
+        source="judgement",
+        gt=0,
+        le=1e6,
+        span=(500, 8000),
+        doc="prompt length that serving layouts are solved for",
+    )
+    answer_tokens: float = param(
+        500.0,
+        unit="tokens",
+        source="judgement",
+        gt=0,
+        le=1e5,
+        span=(200, 2000),
+        doc="answer length that serving layouts are solved for",
+    )
+    taste_noise: float = param(
+        0.03,
+        unit="share of WTP",
+        source="judgement",
+        ge=0,
+        le=0.5,
+        span=(0.01, 0.08),
+        doc="standard deviation of monthly brand shocks, persistence 0.9",
+    )
+    entry_rate: float = param(
+        0.05,
+        unit="apps/month",
+        source="judgement",
+        ge=0,
+        le=5,
+        span=(0, 0.3),
+        doc="Poisson rate at which one of the scenario's entrants starts, times sentiment",
+    )
+    entry_capital: float = param(
+        2e6, unit="USD", source="judgement", ge=0, span=(0.5e6, 10e6), doc="money an entering app starts with"
+    )
+    sale_value: float = param(
+        0.4,
+        unit="book value",
+        source="behaviour.md 10",
+        ge=0,
+        le=1,
+        span=(0.2, 0.7),
+        doc="what a failed firm's assets bring",
+    )
+    default_months: int = param(
+        2,
+        unit="months",
+        source="behaviour.md 10",
+        ge=1,
+        le=24,
+        span=(1, 6),
+        doc="months of arrears without a round after which a firm fails",
+    )
+    experiment_size: float = param(
+        0.03,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=0.5,
+        span=(0.01, 0.1),
+        doc="size of apps' small experiments",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRow:
+    """One parameter of a scenario with all that is known of it."""
+
+    path: str
+    value: Any
+    unit: str
+    span: tuple[float, float] | None
+    role: str
+    source: str
+    doc: str
+
+
+class Spec(Parameters):
+    """A whole scenario."""
+
+    name: str = param(unit="text", source="scenario", role="fact", doc="short name")
+    title: str = param(unit="text", source="scenario", role="fact", doc="one line on what it is")
+    start: str = param("2025-01", unit="year-month", source="scenario", role="fact", doc="first month")
+    months: int = param(
+        36, unit="months", source="scenario", ge=1, le=1200, role="lever", doc="length of a run"
+    )
+    seed: int = param(1, unit="seed", source="scenario", ge=0, role="lever", doc="root seed")
+    sampling: bool = param(
+        True,
+        unit="switch",
+        source="scenario",
+        role="switch",
+        doc="draw consumers' choices (true) or take expectations",
+    )
+    regions: list[str] = param(unit="regions", source="scenario", role="fact", doc="regions of the world")
+    chipmaker: dict[str, ChipmakerSpec] = param(
+        unit="firms", source="scenario", role="fact", doc="chipmakers"
+    )
+    cloud: dict[str, CloudSpec] = param(unit="firms", source="scenario", role="fact", doc="clouds")
+    lab: dict[str, LabSpec] = param(unit="firms", source="scenario", role="fact", doc="model labs")
+    app: dict[str, AppSpec] = param(unit="firms", source="scenario", role="fact", doc="apps")
+    consumers: dict[str, ConsumersSpec] = param(
+        unit="regions", source="scenario", role="fact", doc="consumers by region"
+    )
+    enterprise: dict[str, EnterpriseSpec] = param(
+        unit="segments", source="scenario", role="fact", doc="enterprise segments"
+    )
+    compute: dict[str, ComputeDemandSpec] = param(
+        unit="regions", source="scenario", role="fact", doc="other compute demand by region"
+    )
+    advertisers: dict[str, AdvertisersSpec] = param(
+        unit="regions", source="scenario", role="fact", doc="advertisers by region"
+    )
+    investors: dict[str, InvestorsSpec] = param(
+        unit="regions", source="scenario", role="fact", doc="investors by region"
+    )
+    group: dict[str, GroupSpec] = param(
+        {}, unit="groups", source="scenario", role="fact", doc="groups of firms"
+    )
+    expectation: ExpectationSpec = param(
+        ExpectationSpec(), unit="rule", source="behaviour.md 1", doc="how firms forecast"
+    )
+    research: ResearchSpec = param(
+        ResearchSpec(), unit="rule", source="behaviour.md 5", doc="how training turns into quality"
+    )
+    market: MarketSpec = param(
+        MarketSpec(), unit="rule", source="behaviour.md", doc="numbers that hold for everybody"
+    )
+    mechanisms: MechanismSwitches = param(
+        MechanismSwitches(), unit="switches", source="model.md 6", role="switch", doc="mechanisms on or off"
+    )
+    events: dict[str, Event] = param({}, unit="events", source="scenario", role="lever", doc="the timeline")
+    sources: dict[str, str] = param(
+        {},
+        unit="text",
+        source="scenario",
+        role="fact",
+        doc="source of values that are the scenario's own, by path or by prefix ending in *",
+    )
+
+    # --- reading ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def load(cls, name: str | Path) -> "Spec":
+        """Read a scenario by its name (`toy`, `2025`) or from a TOML file; SpecError if it cannot be run."""
+        return _load(str(name), _stamp(name))
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any], origin: str) -> "Spec":
+        """Build and check a scenario from plain data; `origin` is named in errors."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise SpecError(f"{origin}: {_first_error(error)}") from None
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> "Spec":
+        """Return a copy with values set by dotted path; SpecError for an unknown path or a value that is refused."""
+        if not overrides:
+            return self
+        data = self.model_dump(exclude_unset=False)
+        for path, value in overrides.items():
+            _set_path(data, path, value, self)
+        return type(self).from_data(data, "override")
+
+    def canonical_json(self) -> str:
+        """Return the resolved scenario as JSON with sorted keys."""
+        return json.dumps(self.model_dump(), sort_keys=True, allow_nan=False)
+
+    # --- checks across parts ------------------------------------------------------------------------------
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Spec":
+        for tier in ("chipmaker", "cloud", "lab", "app"):
+            if not getattr(self, tier):
+                raise ValueError(f"{tier}: a scenario needs at least one firm in every tier")
+        self._check_names()
+        self._check_links()
+        self._check_events()
+        return self
+
+    def _check_names(self) -> None:
+        seen: dict[str, str] = {}
+        for tier in ("chipmaker", "cloud", "lab", "app"):
+            for firm in getattr(self, tier):
+                if firm in seen:
+                    raise ValueError(f"{tier}.{firm}: {seen[firm]}.{firm} has the same id")
+                seen[firm] = tier
+        for part in ("consumers", "compute", "advertisers", "investors"):
+            for region in self.regions:
+                if region not in getattr(self, part):
+                    raise ValueError(f"{part}: no entry for region {region!r}")
+            for region in getattr(self, part):
+                _known(f"{part}.{region}", region, self.regions, "region")
+
+    def _check_links(self) -> None:
+        for firm, chips in self.chipmaker.items():
+            _known(f"chipmaker.{firm}.group", chips.group, self.group, "group")
+            for region in (*chips.lines, *chips.opening_sales):
+                _known(f"chipmaker.{firm}.lines", region, self.regions, "region")
+        for firm, cloud in self.cloud.items():
+            _known(f"cloud.{firm}.region", cloud.region, self.regions, "region")
+            _known(f"cloud.{firm}.group", cloud.group, self.group, "group")
+            for supplier in cloud.chip_purchases:
+                _known(f"cloud.{firm}.chip_purchases", supplier, self.chipmaker, "chipmaker")
+                if cloud.region not in self.chipmaker[supplier].lines:
+                    raise ValueError(
+                        f"cloud.{firm}.chip_purchases: {supplier} has no line in region {cloud.region!r}"
+                    )
+            for host in cloud.hosts:
+                _known(f"cloud.{firm}.hosts", host, self.lab, "lab")
+            for other in cloud.overflow:
+                _known(f"cloud.{firm}.overflow", other, self.cloud, "cloud")
+        for firm, lab in self.lab.items():
+            _known(f"lab.{firm}.group", lab.group, self.group, "group")
+            _known(f"lab.{firm}.partner", lab.partner, self.cloud, "cloud")
+            if set(lab.models) != {"large", "small"}:
+                raise ValueError(f"lab.{firm}.models: needs exactly 'large' and 'small'")
+            if not lab.clouds:
+                raise ValueError(f"lab.{firm}.clouds: a lab needs at least one cloud")
+            for cloud_id in lab.clouds:
+                _known(f"lab.{firm}.clouds", cloud_id, self.cloud, "cloud")
+            if abs(math.fsum(lab.clouds.values()) - 1.0) > 1e-6:
+                raise ValueError(
+                    f"lab.{firm}.clouds: shares sum to {math.fsum(lab.clouds.values()):g}, not to 1"
+                )
+            for region in (*lab.sells_in, *lab.enterprise_revenue):
+                _known(f"lab.{firm}.sells_in", region, self.regions, "region")
+        for firm, app in self.app.items():
+            _known(f"app.{firm}.group", app.group, self.group, "group")
+            _known(f"app.{firm}.region", app.region, self.regions, "region")
+            _known(f"app.{firm}.supply.lab", app.supply.lab, self.lab, "lab")
+            _known(f"app.{firm}.search_supplier", app.search_supplier, self.app, "app")
+            if not app.tiers:
+                raise ValueError(f"app.{firm}.tiers: an app needs at least one tier")
+            if app.users > 0.0 and app.payers > app.users:
+                raise ValueError(f"app.{firm}.payers: more payers than users")
+        for group_id, group in self.group.items():
+            _known(f"group.{group_id}.head", group.head, {**self.lab, **self.app, **self.cloud}, "firm")
+        for segment, enterprise in self.enterprise.items():
+            _known(f"enterprise.{segment}.region", enterprise.region, self.regions, "region")
+
+    def _check_events(self) -> None:
+        firms = {**self.chipmaker, **self.cloud, **self.lab, **self.app}
+        kinds = {"lab": self.lab, "app": self.app, "firm": firms}
+        for event_id, event in self.events.items():
+            for field in FIRM_FIELDS.get(event.kind, ()):
+                _known(f"events.{event_id}.{field}", getattr(event, field), kinds[field], field)
+            for field in ("region", "home"):
+                if hasattr(event, field):
+                    _known(f"events.{event_id}.{field}", getattr(event, field), self.regions, "region")
+            if event.month >= self.months:
+                raise ValueError(
+                    f"events.{event_id}.month: {event.month} is outside the horizon of {self.months} months"
+                )
+
+    # --- provenance -------------------------------------------------------------------------------------------
+
+    def parameters(self) -> list[ParameterRow]:
+        """Return every leaf parameter with value, unit, span, role, source and meaning, in order."""
+        return list(_rows(self, "", self.sources))
+
+
+def _known(path: str, name: str | None, known: Mapping[str, Any] | list[str], what: str) -> None:
+    if name is not None and name not in known:
+        raise ValueError(f"{path}: unknown {what} {name!r}{_nearest(name, list(known))}")
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(known)[:12])}"
+
+
+def _first_error(error: ValidationError) -> str:
+    """Say the first error in words: key, value, what is allowed."""
+    first = error.errors(include_url=False)[0]
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{path}: unknown key{_nearest(str(first['loc'][-1]), _siblings(first['loc'][:-1]))}"
+    if first["type"] == "value_error":
+        text = str(first["ctx"]["error"]) if "ctx" in first else first["msg"]
+        return f"{path}: {text}" if path else text
+    shown = "" if first["type"] == "missing" else f" (got {first['input']!r})"
+    return f"{path}: {first['msg']}{shown}"
+
+
+def _siblings(loc: tuple[int | str, ...]) -> list[str]:
+    """Return the valid keys at a place in the tree."""
+    model: Any = Spec
+    for part in loc:
+        fields = getattr(model, "model_fields", None)
+        annotation = fields[part].annotation if fields is not None and part in fields else model
+        model = _inner_model(annotation, str(part))
+    return list(getattr(model, "model_fields", {}))
+
+
+def _inner_model(annotation: Any, part: str) -> Any:
+    """Find the model class inside `dict[str, Model]`, `Model | None` or a tagged union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        found = _inner_model(argument, part)
+        if found is not None and isinstance(found, type):
+            kind = found.model_fields.get("kind")
+            if kind is None or part in get_args(kind.annotation) or not isinstance(annotation, type):
+                return found
+    return None
+
+
+def _stamp(name: str | Path) -> tuple[str, float]:
+    path = _scenario_path(name)
+    return str(path), path.stat().st_mtime
+
+
+def _scenario_path(name: str | Path) -> Path:
+    path = Path(name)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise SpecError(f"{path}: no such scenario file")
+        return path
+    shipped = SCENARIOS / f"{name}.toml"
+    if not shipped.is_file():
+        known = sorted(p.stem for p in SCENARIOS.glob("*.toml"))
+        raise SpecError(f"no scenario {str(name)!r}{_nearest(str(name), known)}")
+    return shipped
+
+
+@lru_cache(maxsize=16)
+def _load(name: str, stamp: tuple[str, float]) -> Spec:
+    path = Path(stamp[0])
+    data = _read(path)
+    return Spec.from_data(data, path.name)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read a TOML file; `extends` names a scenario whose values it starts from."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path.name}: not valid TOML: {error}") from None
+    base = data.pop("extends", None)
+    if base is None:
+        return data
+    return _merged(_read(_scenario_path(base)), data)
+
+
+def _merged(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `change` laid over it, table by table."""
+    result = dict(base)
+    for key, value in change.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return result
+
+
+def _set_path(data: dict[str, Any], path: str, value: Any, spec: Spec) -> None:
+    """Set one dotted path in plain data; it must exist, or be an optional key of an open table."""
+    parts = path.split(".")
+    place: Any = data
+    for i, part in enumerate(parts[:-1]):
+        if not isinstance(place, dict) or part not in place:
+            known = list(place) if isinstance(place, dict) else []
+            raise SpecError(f"{path}: unknown key {'.'.join(parts[: i + 1])!r}{_nearest(part, known)}")
+        place = place[part]
+    if not isinstance(place, dict):
+        raise SpecError(f"{path}: {'.'.join(parts[:-1])!r} is a value, not a table")
+    leaf = parts[-1]
+    open_table = parts[0] == "events" or (len(parts) >= 3 and parts[2] in {"earning", "hosts"})
+    if leaf not in place and not open_table:
+        raise SpecError(f"{path}: unknown key{_nearest(leaf, list(place))}")
+    place[leaf] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _rows(node: Any, path: str, sources: Mapping[str, str]) -> Iterator[ParameterRow]:
+    if isinstance(node, BaseModel):
+        for name, field in type(node).model_fields.items():
+            if path == "" and name == "sources":
+                continue
+            child = f"{path}.{name}" if path else name
+            value = getattr(node, name)
+            if name == "earning" and isinstance(value, dict):
+                for way, terms in value.items():
+                    yield from _rows(WAYS[way].spec.model_validate(terms), f"{child}.{way}", sources)
+                continue
+            if isinstance(value, BaseModel) or (
+                isinstance(value, dict) and any(isinstance(v, BaseModel) for v in value.values())
+            ):
+                yield from _rows(value, child, sources)
+                continue
+            extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+            span = extra.get("span")
+            limits = (float(span[0]), float(span[1])) if isinstance(span, list) else None
+            source = _source(child, sources) or str(extra.get("source", ""))
+            yield ParameterRow(
+                child,
+                value,
+                str(extra.get("unit", "")),
+                limits,
+                str(extra.get("role", "")),
+                source,
+                field.description or "",
+            )
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield from _rows(value, f"{path}.{key}", sources)
+
+
+def _source(path: str, sources: Mapping[str, str]) -> str | None:
+    """Return the scenario's own source of a path: exact, else the longest prefix that ends in *."""
+    if path in sources:
+        return sources[path]
+    best = ""
+    for pattern in sources:
+        if pattern.endswith("*") and path.startswith(pattern[:-1]) and len(pattern) > len(best):
+            best = pattern
+    return sources[best] if best else None

@@ -1,0 +1,122 @@
+"""What a million tokens of each class costs each lab, in H100-equivalent hours: the kernel, once a month, for all."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.lab import SIZES
+from agents.world import LargeOrSmall
+from ecosystem.inference.cards import load_accelerators
+from ecosystem.inference.curves import ServingCurves, performance_index
+from ecosystem.spec import Spec
+
+if TYPE_CHECKING:
+    from ecosystem.model import ValueChain
+
+Hours = tuple[float, float, float]
+"""H100-equivalent hours a Mtok of input, cached input and output."""
+
+REFERENCE_LOAD = 1.0e5
+"""Mtok of output an hour at which no deployment is under-used: load economies switched off."""
+
+
+class TokenCosts:
+    """Interpolates the kernel's serving curves at each lab's own load and each cloud's own fleet."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.labs = sorted(spec.lab)
+        self.rows: list[tuple[str, LargeOrSmall]] = [(lab, size) for lab in self.labs for size in SIZES]
+        self.row = {key: i for i, key in enumerate(self.rows)}
+        self.clouds = sorted(spec.cloud)
+        self.accelerators = _accelerators(spec)
+        self.performance = dict(
+            zip(self.accelerators, performance_index(self.accelerators).tolist(), strict=True)
+        )
+        cards = load_accelerators()
+        self.kilowatts = {a: cards[a].datacentre_kw for a in self.accelerators}
+        self._perf = np.array([self.performance[a] for a in self.accelerators])
+        self._groups = self._build(spec)
+        self._on_cloud = np.zeros((len(self.clouds), len(self.rows), 3))
+        self.hours: dict[tuple[str, LargeOrSmall], Hours] = {}
+        self.efficiency: dict[str, float] = {}
+
+    def _build(self, spec: Spec) -> list[tuple[NDArray[np.intp], ServingCurves]]:
+        market = spec.market
+        groups = []
+        for tier in ("naive", "tuned", "wide"):
+            rows = [i for i, (lab, _) in enumerate(self.rows) if spec.lab[lab].deployment == tier]
+            if rows:
+                curves = ServingCurves.build(
+                    [spec.lab[self.rows[i][0]].models[self.rows[i][1]].card for i in rows],
+                    self.accelerators,
+                    input_len=market.prompt_tokens,
+                    output_len=market.answer_tokens,
+                    tpot_limit_ms=market.latency_ms,
+                    tier=tier,
+                )
+                groups.append((np.array(rows, dtype=np.intp), curves))
+        return groups
+
+    def update(self, chain: "ValueChain") -> None:
+        """Solve this month's hours a Mtok for every lab and size, on every cloud and on the lab's own mix of clouds."""
+        load = np.array(
+            [max(chain.labs[lab].models[size].volume_output, 1e-3) / 730.0 for lab, size in self.rows]
+        )
+        if not chain.on("load_economies"):
+            load = np.full_like(load, REFERENCE_LOAD)
+        per_accelerator = np.empty((len(self.rows), len(self.accelerators), 3))
+        for rows, curves in self._groups:
+            per_accelerator[rows] = curves.hours_per_mtok(load[rows])
+        if not chain.on("cache_hits"):
+            per_accelerator[:, :, 1] = per_accelerator[:, :, 0]
+        tokens_an_hour = 1.0 / (per_accelerator * self._perf[np.newaxis, :, np.newaxis])
+        mix = np.array([self._mix(chain, cloud) for cloud in self.clouds])
+        self._on_cloud = np.einsum("ck,mkj->cmj", mix, tokens_an_hour)
+        shares = np.array(
+            [[chain.labs[lab].cloud_shares.get(c, 0.0) for c in self.clouds] for lab, _ in self.rows]
+        )
+        tokens = np.einsum("mc,cmj->mj", shares, self._on_cloud).tolist()
+        progress = (
+            math.exp(chain.spec.research.software_progress * max(chain.month, 0) / 12.0)
+            if chain.on("software_progress")
+            else 1.0
+        )
+        self.efficiency = {lab: chain.labs[lab].efficiency * progress for lab in self.labs}
+        self.hours = {
+            (lab, size): self._hours(tokens[i], self.efficiency[lab])
+            for i, (lab, size) in enumerate(self.rows)
+        }
+
+    @staticmethod
+    def _hours(tokens: list[float], efficiency: float) -> Hours:
+        return tuple(1.0 / (t * efficiency) if t > 0.0 else math.inf for t in tokens)  # type: ignore[return-value]
+
+    def _mix(self, chain: "ValueChain", cloud: str) -> list[float]:
+        """Return the share of each accelerator in a cloud's H100-equivalents."""
+        agent = chain.clouds[cloud]
+        size = max(agent.size, 1e-9)
+        return [agent.fleet.get(a, 0.0) / size for a in self.accelerators]
+
+    def on_cloud(self, cloud: str, lab: str, size: LargeOrSmall) -> Hours:
+        """Return hours a Mtok for a lab's model on one cloud's fleet, at the owner's efficiency."""
+        tokens = self._on_cloud[self.clouds.index(cloud), self.row[lab, size]].tolist()
+        return self._hours(tokens, self.efficiency[lab])
+
+
+def _accelerators(spec: Spec) -> list[str]:
+    """Return all accelerators that the scenario names, sorted."""
+    names = {
+        p.accelerator
+        for chips in spec.chipmaker.values()
+        for line in chips.lines.values()
+        for p in line.products.values()
+    }
+    names.update(a for cloud in spec.cloud.values() for a in cloud.fleet)
+    return sorted(names)
+
+
+def dot(mtok: list[float] | tuple[float, float, float], hours: Hours) -> float:
+    """Return the hours that (input, cached, output) Mtok take."""
+    return mtok[0] * hours[0] + mtok[1] * hours[1] + mtok[2] * hours[2]

@@ -1,0 +1,166 @@
+"""The market for tokens: offers of labs and hosts, quotes to apps, prices between them."""
+
+import math
+from typing import TYPE_CHECKING
+
+from agents.lab import SIZES
+from agents.world import LargeOrSmall, SupplyQuote, TokenOffer, TokenPrice
+from ecosystem.token_costs import Hours, dot
+
+if TYPE_CHECKING:
+    from agents.app import App
+    from agents.hosting import HostedModel
+    from ecosystem.model import ValueChain
+
+OWN_MODEL_QUALITY = 0.85
+"""Quality of an app's own small model over the best open weights (judgement)."""
+OWN_MODEL_EFFICIENCY = 3.0
+"""Accelerator-hours a token of a self-hoster over an owner at scale (F-P18 bounds it by 5; judgement)."""
+
+
+class TokenMarket:
+    """Offers by region, rebuilt once a month after labs and clouds have set their prices."""
+
+    def __init__(self, chain: "ValueChain") -> None:
+        self.chain = chain
+        self.offers: dict[str, list[TokenOffer]] = {}
+        first = next(iter(sorted(chain.spec.enterprise)), None)
+        mix = chain.spec.enterprise[first] if first is not None else None
+        self.mix = (
+            (mix.input_share, mix.cached_share, 1.0 - mix.input_share - mix.cached_share)
+            if mix
+            else (0.45, 0.3, 0.25)
+        )
+        self.host_brands: dict[str, float] = {}
+
+    def publish(self) -> None:
+        """Collect the offers of every region: labs that sell there, clouds there that host open weights."""
+        chain = self.chain
+        self.offers = {region: [] for region in chain.spec.regions}
+        for lab_id, lab in chain.labs.items():
+            if not lab.alive:
+                continue
+            for region in lab.spec.sells_in:
+                for size in SIZES:
+                    model = lab.models[size]
+                    self.offers[region].append(
+                        TokenOffer(lab_id, lab_id, size, model.price, model.quality, lab.service)
+                    )
+        for cloud_id, cloud in chain.clouds.items():
+            for lab_id, host in cloud.hosted.items():
+                if cloud.alive and host.active:
+                    self.offers[cloud.region].append(self._hosted(cloud_id, lab_id, host))
+
+    def _hosted(self, cloud: str, lab: str, host: "HostedModel") -> TokenOffer:
+        size: LargeOrSmall = "large" if host.spec.model == "large" else "small"
+        owner = self.chain.labs[lab].models[size]
+        s = owner.spec
+        price = TokenPrice(
+            s.price_input * host.scale, s.price_cached * host.scale, s.price_output * host.scale
+        )
+        return TokenOffer(cloud, lab, size, price, owner.quality, 1.0)
+
+    def cost(self, lab: str, size: LargeOrSmall, mix: tuple[float, float, float]) -> float:
+        """Return the long-run marginal cost of a Mtok of traffic: kernel hours, reserve and peak, rent paid."""
+        chain = self.chain
+        agent = chain.labs[lab]
+        hours = dot(mix, chain.costs.hours[lab, size])
+        reserve = chain.reserve(lab)
+        return hours * reserve * agent.rent_paid
+
+    def rival_price(self, lab: str, size: LargeOrSmall) -> float:
+        """Return the lowest price of a rival's model that is at most 0.1 worse, where the lab sells."""
+        chain = self.chain
+        own = chain.labs[lab].models[size]
+        prices = [
+            o.price.blend(self.mix)
+            for region in chain.labs[lab].spec.sells_in
+            for o in self.offers.get(region, [])
+            if o.lab != lab and o.quality >= own.quality - 0.1
+        ]
+        return min(prices, default=own.opening_blend * own.scale)
+
+    # --- apps ---------------------------------------------------------------------------------------------------
+
+    def app_mix(self, app: "App") -> tuple[float, float, float]:
+        """Return (input, cached, output) tokens of one query of an app."""
+        spec = app.spec
+        scale = app.token_scale
+        prompt = spec.input_tokens * scale
+        return (prompt * (1.0 - spec.cached_share), prompt * spec.cached_share, spec.output_tokens * scale)
+
+    def transfer_price(
+        self, app: "App", lab: str, size: LargeOrSmall, mix: tuple[float, float, float]
+    ) -> float:
+        """Return what an app pays its own group's lab for tokens: cost, list price, or between."""
+        chain = self.chain
+        weight = chain.spec.group[app.group].token_transfer if app.group is not None else 1.0
+        cost = dot(mix, chain.costs.hours[lab, size]) * chain.reserve(lab) * chain.labs[lab].rent_paid
+        return (1.0 - weight) * cost + weight * chain.labs[lab].models[size].price.blend(mix)
+
+    def quality(self, app: "App", size: LargeOrSmall) -> float:
+        """Return the quality of the answers that an app's present supply gives."""
+        chain = self.chain
+        if app.supply.mode == "own_model":
+            return OWN_MODEL_QUALITY * max(chain.open_frontier, 0.3)
+        return chain.labs[app.supply.supplier].models[size].quality
+
+    def quotes(self, app_id: str, mtok: float) -> list[SupplyQuote]:
+        """Quote every way to get `mtok` a month of the app's traffic, split over its tiers' sizes as now."""
+        chain = self.chain
+        app = chain.apps[app_id]
+        mix = self.app_mix(app)
+        total = math.fsum(mix)
+        large = app.large_share
+        scale = mtok / total
+        quotes = []
+        for lab_id, lab in chain.labs.items():
+            if not lab.alive or app.region not in lab.spec.sells_in:
+                continue
+            price = large * lab.models["large"].price.blend(mix) + (1.0 - large) * lab.models[
+                "small"
+            ].price.blend(mix)
+            quality = large * lab.models["large"].quality + (1.0 - large) * lab.models["small"].quality
+            quotes.append(SupplyQuote("api", lab_id, price * scale, quality))
+        spot = chain.spot_rent(app.region)
+        for lab_id, lab in chain.labs.items():
+            if lab.open_weights and lab.alive:
+                hours = large * dot(mix, self.self_hosted(app.region, lab_id, "large", mtok))
+                hours += (1.0 - large) * dot(mix, self.self_hosted(app.region, lab_id, "small", mtok))
+                quality = large * lab.models["large"].quality + (1.0 - large) * lab.models["small"].quality
+                cost = max(hours * scale, chain.minimum_hours) * spot
+                quotes.append(SupplyQuote("self_host", lab_id, cost, quality))
+        own = self.own_model_lab(app.region)
+        if own is not None:
+            cost = (
+                max(dot(mix, self.self_hosted(app.region, own, "small", mtok)) * scale, chain.minimum_hours)
+                * spot
+            )
+            quotes.append(
+                SupplyQuote("own_model", own, cost, OWN_MODEL_QUALITY * max(chain.open_frontier, 0.3))
+            )
+        return quotes
+
+    def own_model_lab(self, region: str) -> str | None:
+        """Return the lab whose small model stands in for the cost of an app's own small model."""
+        labs = [lab for lab in self.chain.labs.values() if lab.alive and lab.region == region]
+        return (
+            min(
+                labs,
+                key=lambda lab: (
+                    dot((0.5, 0.2, 0.3), self.chain.costs.hours[lab.agent_id, "small"]),
+                    lab.agent_id,
+                ),
+            ).agent_id
+            if labs
+            else None
+        )
+
+    def self_hosted(self, region: str, lab: str, size: LargeOrSmall, mtok: float) -> Hours:
+        """Return H100-equivalent hours a Mtok for a self-hoster of a lab's model on the region's largest cloud."""
+        chain = self.chain
+        clouds = [c for c in chain.clouds.values() if c.alive and c.region == region]
+        cloud = max(clouds, key=lambda c: (c.size, c.agent_id))
+        hours = chain.costs.on_cloud(cloud.agent_id, lab, size)
+        factor = OWN_MODEL_EFFICIENCY / chain.spec.research.load_factor
+        return (hours[0] * factor, hours[1] * factor, hours[2] * factor)

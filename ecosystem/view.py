@@ -1,0 +1,344 @@
+"""The world as agents see it: the `World` protocol, answered from the markets and the timeline."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agents.world import AdSale, ChipQuote, LargeOrSmall, SupplyQuote, TokenPrice
+
+if TYPE_CHECKING:
+    from agents.advertisers import Advertisers
+    from agents.app import App
+    from agents.chipmaker import Chipmaker
+    from agents.cloud import Cloud
+    from agents.compute_demand import ComputeDemand
+    from agents.enterprise import Enterprise
+    from agents.expectations import ExpectationSpec
+    from agents.firm import Firm
+    from agents.investors import Investors
+    from agents.lab import Lab
+    from agents.parameters import ResearchSpec
+    from ecosystem.chip_market import ChipMarket
+    from ecosystem.events import Timeline
+    from ecosystem.hours_market import HoursMarket
+    from ecosystem.ledger import Ledger
+    from ecosystem.spec import Spec
+    from ecosystem.streams import Streams
+    from ecosystem.token_costs import TokenCosts
+    from ecosystem.token_market import TokenMarket
+
+
+class WorldView:
+    """Answers agents' questions; holds no rule of its own."""
+
+    spec: "Spec"
+    ledger: "Ledger"
+    streams: "Streams"
+    timeline: "Timeline"
+    costs: "TokenCosts"
+    chips: "ChipMarket"
+    hours: "HoursMarket"
+    tokens: "TokenMarket"
+    firms: dict[str, "Firm"]
+    chipmakers: dict[str, "Chipmaker"]
+    clouds: dict[str, "Cloud"]
+    labs: dict[str, "Lab"]
+    apps: dict[str, "App"]
+    enterprises: dict[str, "Enterprise"]
+    compute: dict[str, "ComputeDemand"]
+    advertisers: dict[str, "Advertisers"]
+    investors: dict[str, "Investors"]
+    month: int
+    sampling: bool
+    sentiment: float
+    frontier: float
+    open_frontier: float
+    group_left: dict[str, float]
+    _switches: dict[str, bool]
+    _luck: dict[str, float]
+    _release: dict[str, float]
+    _dither: dict[str, tuple[float, float]]
+    _choice: dict[tuple[str, str], float]
+    _outside: dict[str, float]
+
+    # --- constants -------------------------------------------------------------------------------------------
+
+    @property
+    def expectation(self) -> "ExpectationSpec":
+        """How firms forecast."""
+        return self.spec.expectation
+
+    @property
+    def research(self) -> "ResearchSpec":
+        """How training turns into quality."""
+        return self.spec.research
+
+    @property
+    def load_factor(self) -> float:
+        """Mean over peak of the daily load."""
+        return self.spec.research.load_factor
+
+    @property
+    def performance(self) -> dict[str, float]:
+        """H100-equivalents of one accelerator."""
+        return self.costs.performance
+
+    @property
+    def kilowatts(self) -> dict[str, float]:
+        """All-in kW of one accelerator."""
+        return self.costs.kilowatts
+
+    def on(self, mechanism: str) -> bool:
+        """Return whether a mechanism is on."""
+        return self._switches[mechanism]
+
+    def stream(self, name: str) -> np.random.Generator:
+        """Return this month's stream of a mechanism."""
+        return self.streams.get(name, self.month)
+
+    def is_alive(self, firm: str) -> bool:
+        """Return whether a firm is in business."""
+        return self.firms[firm].alive
+
+    def growth(self, firm: str) -> float:
+        """Return a firm's smoothed monthly growth."""
+        return self.firms[firm].revenue_growth
+
+    # --- payments and groups -----------------------------------------------------------------------------------
+
+    def trade(
+        self, payer: str, payee: str, kind: str, amount: float, quantity: float, expense: str | None
+    ) -> None:
+        """Pay and book; a firm of a group asks the group for what it lacks."""
+        if amount <= 0.0:
+            return
+        buyer = self.firms.get(payer)
+        if buyer is not None:
+            cash = self.ledger.cash(payer)
+            if cash < amount:
+                self.draw_on_group(payer, amount - cash)
+            if expense is not None:
+                buyer.book_expense(expense, amount)
+        self.ledger.pay(payer, payee, kind, amount, quantity)
+        seller = self.firms.get(payee)
+        if seller is not None:
+            seller.book_revenue(kind, amount)
+
+    def draw_on_group(self, firm: str, amount: float) -> float:
+        """Have the owner, or the head of an independent group, put in cash as far as it can."""
+        group = self.firms[firm].group
+        if group is None or amount <= 0.0:
+            return 0.0
+        left = self.group_left.get(group, 0.0)
+        if left > 0.0:
+            given = min(amount, left)
+            self.group_left[group] = left - given
+            return self.ledger.pay(f"parents.{group}", firm, "parent_funding", given)
+        head = self.spec.group[group].head
+        if head is not None and head != firm:
+            given = min(amount, 0.9 * self.ledger.cash(head))
+            return self.ledger.pay(head, firm, "group_funding", given) if given > 0.0 else 0.0
+        return 0.0
+
+    def funded_by_group(self, firm: str) -> bool:
+        """Return whether an owner with other profit pools stands behind the firm."""
+        group = self.firms[firm].group
+        return group is not None and self.spec.group[group].cash_flow > 0.0
+
+    def group_cash_flow(self, firm: str) -> float:
+        """Return the group's monthly cash flow, split over its clouds by size."""
+        group = self.firms[firm].group
+        if group is None:
+            return 0.0
+        clouds = [c for c in self.clouds.values() if c.group == group and c.alive]
+        total = math.fsum(c.size for c in clouds)
+        share = self.clouds[firm].size / total if firm in self.clouds and total > 0.0 else 1.0
+        spec = self.spec.group[group]
+        return share * spec.cash_flow * (1.0 + spec.growth) ** max(self.month, 0)
+
+    def group_growth(self, firm: str) -> float:
+        """Return the group's cash flow over that of the opening."""
+        group = self.firms[firm].group
+        return (1.0 + self.spec.group[group].growth) ** max(self.month, 0) if group is not None else 1.0
+
+    # --- chips ---------------------------------------------------------------------------------------------------
+
+    def chip_quote(self, region: str) -> ChipQuote:
+        """Return what accelerators cost in a region."""
+        return self.chips.quotes[region]
+
+    def chip_share(self, region: str, chipmaker: str) -> float:
+        """Return a chipmaker's share of sales in a region."""
+        return self.chips.shares.get((region, chipmaker), 0.0)
+
+    def export_share(self, home: str, region: str) -> float:
+        """Return the share of orders that export rules let through."""
+        return self.chips.export_share(home, region)
+
+    def capacity_factor(self, firm: str) -> float:
+        """Return the share of capacity that events leave."""
+        return self.timeline.capacity.get(firm, 1.0)
+
+    def deliver(
+        self, seller: str, buyer: str, region: str, accelerators: dict[str, float], size: float, value: float
+    ) -> None:
+        """Hand chips to a buyer."""
+        self.chips.deliver(seller, buyer, region, accelerators, size, value)
+
+    def split_order(self, buyer: str, region: str, size: float) -> dict[str, float]:
+        """Split an order over chipmakers."""
+        return self.chips.split(buyer, region, size)
+
+    def place_order(self, buyer: str, chipmaker: str, region: str, size: float) -> None:
+        """Order chips."""
+        if size > 0.0:
+            self.chipmakers[chipmaker].take_order(region, buyer, size)
+
+    def cancel_orders(self, buyer: str, region: str, size: float) -> tuple[float, float]:
+        """Cancel orders with every supplier in proportion to what is on order; pay the fee."""
+        books = {
+            c: m.lines[region].book[buyer][0]
+            for c, m in self.chipmakers.items()
+            if region in m.lines and buyer in m.lines[region].book
+        }
+        total = math.fsum(books.values())
+        cancelled = fees = 0.0
+        if total <= 0.0:
+            return 0.0, 0.0
+        for chipmaker, on_order in books.items():
+            maker = self.chipmakers[chipmaker]
+            taken, value = maker.cancel_order(region, buyer, min(size, total) * on_order / total)
+            fee = maker.spec.cancellation_fee * value
+            self.trade(buyer, chipmaker, "cancellation", fee, 0.0, "overhead")
+            cancelled += taken
+            fees += fee
+        return cancelled, fees
+
+    # --- hours ---------------------------------------------------------------------------------------------------
+
+    def rent(self, cloud: str) -> float:
+        """Return a cloud's rent."""
+        return self.clouds[cloud].rent
+
+    def cloud_share(self, cloud: str) -> float:
+        """Return a cloud's share of hours sold in its region."""
+        return self.hours.shares.get(cloud, 0.0)
+
+    def spot_rent(self, region: str) -> float:
+        """Return the mean rent of a region's clouds, weighted by size."""
+        clouds = [c for c in self.clouds.values() if c.alive and c.region == region]
+        total = math.fsum(c.size for c in clouds)
+        return math.fsum(c.size * c.rent for c in clouds) / total if total > 0.0 else math.inf
+
+    def request_hours(self, customer: str, cloud: str, hours: float) -> None:
+        """Ask a cloud for committed hours."""
+        if self.clouds[cloud].alive:
+            self.clouds[cloud].request_contract(customer, hours)
+
+    # --- tokens --------------------------------------------------------------------------------------------------
+
+    def reserve(self, lab: str) -> float:
+        """Return hours rented per mean hour of serving: reserve, and the daily peak over the mean."""
+        provisioning = self.labs[lab].spec.provisioning
+        return provisioning / self.load_factor if self.on("peak_provisioning") else provisioning
+
+    def token_cost(self, lab: str, size: LargeOrSmall) -> float:
+        """Return the long-run marginal cost of a Mtok."""
+        return self.tokens.cost(lab, size, self.tokens.mix)
+
+    def blend(self, price: TokenPrice) -> float:
+        """Return the price of a Mtok of enterprise traffic."""
+        return price.blend(self.tokens.mix)
+
+    def rival_price(self, lab: str, size: LargeOrSmall) -> float:
+        """Return the lowest price of a comparable rival."""
+        return self.tokens.rival_price(lab, size)
+
+    def open_weights(self, lab: str) -> bool:
+        """Return whether a lab's weights are published."""
+        return self.labs[lab].open_weights and self.labs[lab].alive
+
+    def off_peak(self, lab: str) -> float:
+        """Return the share of list revenue that off-peak discounts give away."""
+        if lab not in self.labs or not self.on("off_peak"):
+            return 0.0
+        spec = self.labs[lab].spec
+        return spec.off_peak_discount * spec.off_peak_share
+
+    def luck(self, lab: str) -> float:
+        """Return training luck."""
+        return self._luck[lab]
+
+    def release_draw(self, lab: str) -> float:
+        """Return the draw that decides on a release."""
+        return self._release[lab]
+
+    def war_declared(self, lab: str) -> bool:
+        """Return whether an event starts a price war."""
+        return lab in self.timeline.wars
+
+    # --- demand --------------------------------------------------------------------------------------------------
+
+    def demand_boost(self, region: str) -> float:
+        """Return the factor that events put on demand."""
+        return self.timeline.demand.get(region, 1.0)
+
+    def supply_quotes(self, app: str, mtok: float) -> list[SupplyQuote]:
+        """Quote an app every way to get tokens."""
+        return self.tokens.quotes(app, mtok)
+
+    def search_price(self, app: str) -> float:
+        """Return the price of 1,000 search calls."""
+        seller = self.apps[app]
+        return seller.api_price if seller.alive and "api" in seller.ways else 0.0
+
+    def outside_calls(self, app: str) -> float:
+        """Return the calls of outside buyers."""
+        return self._outside.get(app, 0.0)
+
+    def cpm(self, region: str) -> float:
+        """Return the price of 1,000 impressions."""
+        return self.advertisers[region].cpm
+
+    def ad_revenue(self, region: str, app: str) -> AdSale:
+        """Return what an app sold to advertisers."""
+        return self.advertisers[region].sales.get(app, AdSale(0.0, 0.0))
+
+    def interaction_boost(self, app: str) -> float:
+        """Return the factor on purchases through an app."""
+        return self.timeline.purchases.get(self.apps[app].region, 1.0)
+
+    def acquisition_budget(self, app: str) -> float:
+        """Return extra paid acquisition."""
+        return self.timeline.acquisition.get(app, 0.0)
+
+    def bundled_users(self, app: str) -> float:
+        """Return the users an event bundles into an app."""
+        return self.timeline.bundled.get(app, 0.0)
+
+    def dither(self, app: str) -> tuple[float, float]:
+        """Return this month's small experiment of an app."""
+        return self._dither[app]
+
+    def choice_draw(self, app: str, way: str) -> float:
+        """Return the draw that decides on a way of earning."""
+        return self._choice[app, way]
+
+    def peer_revenue_per_user(self, app: str, way: str) -> float | None:
+        """Return what peers in the region earn per user by a way of earning."""
+        kind = "advertising" if way == "ads" else "subscriptions"
+        me = self.apps[app]
+        peers = [
+            a
+            for a in self.apps.values()
+            if a.alive and a.region == me.region and a is not me and way in a.ways and a.usage.users > 0.0
+        ]
+        users = math.fsum(a.usage.users for a in peers)
+        if users <= 0.0:
+            return None
+        return math.fsum(a.last_streams.get(kind, 0.0) for a in peers) / users
+
+    def inflow_factor(self, region: str) -> float:
+        """Return the factor that events put on investors' inflow."""
+        return self.timeline.inflow
