@@ -14,7 +14,7 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A fitted opening: brands (A,), share of people who are aware, their places (R, O + 1), the last none."""
+    """A fitted opening: brands (A,), share of people aware, their places (R, O + 1), the last none."""
 
     brand: Array
     aware: float
@@ -29,10 +29,10 @@ def calibrate_brands(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Arra
 def fit_opening(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array) -> Opening:
     """Fit brands so that the law of leaving and redrawing keeps `opening_users` (A,) people by app.
 
-    A contraction in the logarithm of shares (Berry, Levinsohn and Pakes 1995), on the stationary distribution
-    instead of one draw, so that the opening does not drift by itself; trust is full and nobody has seen ads.
-    Apps without users keep their brand: close those that do not exist yet (`available` 0). Raises ValueError when the users are more than the people who can be
-    aware, or an app with users is closed.
+    A contraction in the logarithm of shares (Berry, Levinsohn and Pakes 1995), on the stationary
+    distribution instead of one draw, so that the opening does not drift by itself; trust is full and nobody
+    has seen ads. Apps without users keep their brand: close those that do not exist yet (`available` 0).
+    Raises ValueError when users are more than the people who can be aware, or an app with users is closed.
     """
     aware = _aware_share(law, opening_users)
     apps = len(opening_users)

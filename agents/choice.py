@@ -191,7 +191,7 @@ class ChoiceLaw:
         leave = leaving_propensity(shares, spec.switching_cost)
         leave[:, :-1] *= 1.0 - calm * (1.0 - refused * self._within_quota(offers, perceived=False).hit)
         leave[:, -1] *= spec.review
-        leave[:, :-1][:, offers.available <= 0.0] = 1.0
+        leave[:, np.flatnonzero(offers.available <= 0.0)] = 1.0
         return leave
 
     def level(self, frontier: float) -> float:

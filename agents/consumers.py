@@ -32,6 +32,7 @@ __all__ = [
     "fit_wtp_level",
 ]
 
+_TINY = 1e-300
 _MOST_BOUGHT = 0.5  # of the people without an app, in one month
 
 
@@ -180,7 +181,7 @@ class Consumers(EconomicAgent):
         self.people[:, : options + 1] += arrived
         bought = self._buy(rng, offers, entry)
         held = self._held(entry)
-        keep = np.divide(stayed, held, out=np.zeros_like(held), where=held > 0)
+        keep = stayed / np.maximum(held, _TINY)
         self.fast *= keep
         self.slow *= keep
 
@@ -228,8 +229,8 @@ class Consumers(EconomicAgent):
             impressions=eligible * offers.ad_load,
             fees=users * offers.fee,
             overage=overage,
-            quota_hit=np.einsum("ro,ro->o", held, use.hit) / np.maximum(users, 1e-12),
-            trust=np.where(by_app > 0, trusted / np.maximum(by_app, 1e-12), 1.0),
+            quota_hit=np.einsum("ro,ro->o", held, use.hit) / np.maximum(users, _TINY),
+            trust=np.where(by_app > 0, trusted / np.maximum(by_app, _TINY), 1.0),
             surplus=self._moves.surplus,
             none=float(self.people[:, len(users)].sum()),
             adopted=self.adopted,
@@ -305,7 +306,7 @@ class Consumers(EconomicAgent):
         weight = offers.ad_load * offers.eligible * (1.0 + spec.disclosure_loss * offers.disclosed)
         people = self.law.by_app(held, offers.app, apps)
         load = self.law.by_app(held * weight, offers.app, apps)
-        load = np.divide(load, people, out=np.zeros_like(load), where=people > 0)
+        load /= np.maximum(people, _TINY)
         change = spec.trust_recovery * (1.0 - self.trust) - spec.trust_loss * load * self.trust
         self.trust = np.clip(self.trust + change - offers.scandal, 0.0, 1.0)
 
