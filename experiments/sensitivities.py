@@ -1,11 +1,11 @@
 """Sensitivity of an outcome of a store to the factors of its design: Morris screening and Sobol indices."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import TYPE_CHECKING, Literal
 
 from experiments.errors import UserError
-from experiments.samples import MORRIS_LEVELS, columns, unit_sample
+from experiments.samples import MORRIS_LEVELS, unit_sample
 from experiments.stores import Store, SweepRecord
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ class Sensitivity:
         for effect in self.effects:
             row: dict[str, str | float] = {"factor": effect.factor, "role": effect.role}
             for name, (estimate, low, high) in effect.indices.items():
-                row.update({name: estimate, f"{name}_low": low, f"{name}_high": high})
+                row[name] = estimate
+                if not isnan(low):
+                    row.update({f"{name}_low": low, f"{name}_high": high})
             rows.append(row)
         by = "total" if self.method == "sobol" else "mu_star"
         return pd.DataFrame(rows).sort_values(by, ascending=False, ignore_index=True)
@@ -89,8 +91,8 @@ def sensitivity(
 ) -> Sensitivity:
     """Indices of one outcome, averaged over replicates, from a Morris or Sobol sweep of a store.
 
-    Outcomes are joined to the design by point id. Base points (Sobol) or trajectories (Morris) of which a run is
-    missing are left out whole. Raises UserError if the store has no such sweep, or too little of it.
+    Outcomes are joined to the design by point id. Base points (Sobol) or trajectories (Morris) of which a run
+    is missing are left out whole. Raises UserError if the store has no such sweep, or too little of it.
     """
     store = store if isinstance(store, Store) else Store(store)
     record = store.sweep(sweep, (method,) if method else ("sobol", "morris"))
@@ -141,23 +143,63 @@ def _sobol(record: SweepRecord, outcome: str, values: "NDArray[np.float64]") -> 
     rng = np.random.default_rng(record.seed)
     resampled = [rng.integers(0, used, used) for _ in range(RESAMPLES)]
     draws = np.array([sobol_indices(x[0], x[1], x[2:]) for x in (blocks[:, rows] for rows in resampled)])
-    estimates = sobol_indices(blocks[0], blocks[1], blocks[2:])
-    effects = _effects(record, ("first", "total"), np.array(estimates), draws)
-    return Sensitivity(outcome, "sobol", effects, used, n)
+    low, high = np.quantile(draws, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
+    first, total = sobol_indices(blocks[0], blocks[1], blocks[2:])
+    indices = {"first": (first, low[0], high[0]), "total": (total, low[1], high[1])}
+    return Sensitivity(outcome, "sobol", _effects(record, indices), used, n)
 
 
 def _morris(record: SweepRecord, outcome: str, values: "NDArray[np.float64]") -> Sensitivity:
-    """Elementary effects from SALib, one a factor and trajectory, resampled by trajectory."""
+    """Elementary effects from SALib, with the unit cube that the design was drawn from."""
     import numpy as np
 
+    try:
+        from SALib.analyze import morris
+    except ImportError:
+        raise UserError("Morris indices need SALib: pip install 'watersellers[experiments]'") from None
     n, d = record.design.n or 0, len(record.factors)
     unit = unit_sample("morris", n, d, record.seed)
     complete = np.isfinite(values.reshape(n, d + 1)).all(axis=1)
     used = int(complete.sum())
     _enough(used, n, "trajectories", record)
     kept = np.repeat(complete, d + 1)
-    effects = elementary_effects(unit[kept].reshape(used, d + 1, d), values[kept].reshape(used, d + 1))
-    rng = np.random.default_rng(record.seed)
-    draws = np.array([_morris_measures(effects[rng.integers(0, used, used)]) for _ in range(RESAMPLES)])
-    names = ("mu_star", "mu", "sigma")
-    return Sensitivity(outcome, "morris", _effects(record, names, _morris_measures(effects), draws), used, n)
+    names = [factor.path for factor in record.factors]
+    problem = {"num_vars": d, "names": names, "bounds": [[0.0, 1.0]] * d}
+    found = morris.analyze(
+        problem,
+        unit[kept],
+        values[kept],
+        num_resamples=RESAMPLES,
+        conf_level=LEVEL,
+        num_levels=MORRIS_LEVELS,
+        seed=record.seed,
+    )
+    size, wide = np.asarray(found["mu_star"]), np.asarray(found["mu_star_conf"])
+    mean, spread = np.asarray(found["mu"]), np.asarray(found["sigma"])
+    half = 1.96 * spread / used**0.5
+    indices = {
+        "mu_star": (size, size - wide, size + wide),
+        "mu": (mean, mean - half, mean + half),
+        "sigma": (spread, np.full(d, np.nan), np.full(d, np.nan)),
+    }
+    return Sensitivity(outcome, "morris", _effects(record, indices), used, n)
+
+
+def _effects(
+    record: SweepRecord,
+    indices: "dict[str, tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]",
+) -> tuple[Effect, ...]:
+    """Arrays of estimates and limits, each of shape (d,), sorted to the factors that they belong to."""
+    return tuple(
+        Effect(
+            factor.path,
+            factor.role,
+            {name: (float(x[j]), float(low[j]), float(high[j])) for name, (x, low, high) in indices.items()},
+        )
+        for j, factor in enumerate(record.factors)
+    )
+
+
+def _enough(used: int, planned: int, what: str, record: SweepRecord) -> None:
+    if used < 4:
+        raise UserError(f"sweep {record.id} has {used} complete {what} of {planned}: finish the sweep first")

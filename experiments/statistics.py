@@ -18,7 +18,7 @@ FEWEST_FOR_BCA = 10
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its interval: `n` values behind it, `level` the share of intervals that hold the truth."""
+    """An estimate with its interval, `n` values behind it; `level` of such intervals hold the truth."""
 
     estimate: float
     low: float
@@ -37,7 +37,7 @@ class Difference:
     """A treated arm minus its control.
 
     `p_value` is that of no difference (t test, paired or Welch's); `variance_ratio` is the variance that an
-    unpaired comparison of the same replicates would have over the paired one: what common random numbers gain.
+    unpaired comparison of the same replicates would have over the paired one: the gain of common chance.
     """
 
     interval: Interval
@@ -53,8 +53,8 @@ class Difference:
 def mean_interval(values: "ArrayLike", *, level: float = 0.95, seed: int = 0) -> Interval:
     """The mean with its bias-corrected and accelerated (BCa) bootstrap interval (Efron 1987).
 
-    Below ten values, where the bootstrap is known to be too narrow, the interval is Student's. One value has an
-    infinite interval; equal values have none.
+    Below ten values, where the bootstrap is too narrow, the interval is Student's. One value has an infinite
+    interval; equal values have one without length.
     """
     import numpy as np
 
@@ -127,7 +127,7 @@ def independent_difference(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P values adjusted for their number so that one false alarm among all is as rare as claimed (Holm 1979)."""
+    """P values adjusted so that one false alarm among all of them is as rare as claimed (Holm 1979)."""
     adjusted = [0.0] * len(p_values)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
@@ -137,22 +137,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def replicates_needed(values: "ArrayLike", half_width: float, *, level: float = 0.95) -> int:
-    """How many replicates in all bring the interval of the mean to a half width, by the spread seen so far."""
+    """How many replicates in all bring the mean's interval to a half width, by the spread seen so far."""
     x = _finite(values)
     if half_width <= 0.0:
         raise UserError("the half width must be above zero")
     if len(x) < 2:
         raise UserError("the spread of one replicate is unknown: run at least two")
     spread = float(x.std(ddof=1))
-    n = 2
-    for _ in range(50):
-        needed = max(2, math.ceil((_student(n - 1, level) * spread / half_width) ** 2))
-        if needed <= n:
-            break
-        n = needed if n == 2 else max(n + 1, min(needed, 2 * n))
-    while n > 2 and _student(n - 2, level) * spread / math.sqrt(n - 1) <= half_width:
-        n -= 1
-    return n
+    low, high = 1, 2
+    while _student(high - 1, level) * spread / math.sqrt(high) > half_width:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _student(middle - 1, level) * spread / math.sqrt(middle) > half_width:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def verdict(interval: Interval, threshold: float, direction: Literal["above", "below"] = "above") -> Verdict:
@@ -189,7 +190,7 @@ def _resampled_means(x: "NDArray[np.float64]", seed: int) -> "NDArray[np.float64
 
 
 def _bca_limits(x: "NDArray[np.float64]", means: "NDArray[np.float64]", level: float) -> tuple[float, float]:
-    """BCa limits of the mean; the acceleration of a mean is its skewness over six (Efron and Tibshirani 1993)."""
+    """BCa limits of the mean, whose acceleration is its skewness over six (Efron and Tibshirani 1993)."""
     import numpy as np
     from scipy.special import ndtr, ndtri
 

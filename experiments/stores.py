@@ -203,6 +203,11 @@ class Store:
         problem = "holds no sweep" if not found else "holds more than one sweep"
         raise UserError(f"{self.path} {problem}{kind}: name one of {listed or 'none'}")
 
+    def scenario(self, sweep: str) -> dict[str, Any]:
+        """The resolved scenario that a sweep started from, by its whole id."""
+        content: dict[str, Any] = json.loads((self.path / "sweeps" / sweep / "base.json").read_text("utf-8"))
+        return content
+
     def frame(self, sweep: str | None = None, outcomes: Sequence[str] | None = None) -> "pd.DataFrame":
         """Finished runs of one sweep, a row a run, ordered by point and replicate.
 
@@ -217,7 +222,7 @@ class Store:
         factors = [f'p."{factor.path}"' for factor in record.factors]
         columns = ["p.point", "p.replicate", "p.key", *factors, *(f'r."{name}"' for name in wanted)]
         select = f"SELECT {', '.join(columns)} FROM points p JOIN runs r USING (key)"
-        return self._answer(f"{select} ORDER BY p.point, p.replicate", record.id)
+        return self.query(f"{select} ORDER BY p.point, p.replicate", record.id)
 
     def outcome_names(self) -> list[str]:
         """Names of the outcomes that the finished runs have."""
@@ -230,7 +235,7 @@ class Store:
             table = self.query("SELECT * FROM failures ORDER BY key")
         else:
             select = "SELECT * FROM failures SEMI JOIN points USING (key) ORDER BY key"
-            table = self._answer(select, self.sweep(sweep).id)
+            table = self.query(select, self.sweep(sweep).id)
         table["replay"] = [f"watersellers replay {key} --store {self.path}" for key in table["key"]]
         return table
 
@@ -248,14 +253,14 @@ class Store:
         base = (self.path / "sweeps" / sweep / "base.json").read_text("utf-8")
         return StoredRun(full, sweep, replicate, json.loads(overrides), base, outcomes)
 
-    def query(self, sql: str) -> "pd.DataFrame":
-        """The answer to an SQL query over runs, failures, points and results (points joined with runs)."""
-        return self._answer(sql)
+    def query(self, sql: str, sweep: str | None = None) -> "pd.DataFrame":
+        """The answer to an SQL query over runs, failures, points and results (points joined with runs).
 
-    def _answer(self, sql: str, sweep: str = "*") -> "pd.DataFrame":
+        `sweep`, a whole id, leaves only its points.
+        """
         import duckdb
 
-        with self._views(sweep) as connection:
+        with self._views(sweep or "*") as connection:
             try:
                 return connection.execute(sql).df()
             except duckdb.Error as error:
