@@ -197,6 +197,19 @@ def test_ads_cost_three_times_as_much_use_after_a_year_as_at_once() -> None:
     assert loaded[6].impressions[0] == pytest.approx(0.2 * loaded[6].queries[0])
 
 
+def test_exposure_is_diluted_by_newcomers_only() -> None:
+    spec = still(WEST).model_copy(update={"ad_dislike_median": 1e-12, "trust_loss": 0.0})
+    consumers, terms = opened(spec, offers(), USERS)
+    terms = replace(terms, ad_load=one(12, 0, 1.0))
+    month(consumers, terms)
+    assert_allclose(consumers.fast[:, 0], 0.2)
+    shares, _ = consumers.law.shares(terms, consumers.public_state(terms))
+    leaving = consumers.law.leaving(terms, shares, terms.fee)
+    consumers.choose(terms)  # in balance, as many come as leave
+    assert_allclose(consumers.fast[:, 0], 0.2 * (1.0 - leaving[:, 0]), rtol=1e-6)
+    assert np.all(consumers.fast[:, 1:] == 0.0)
+
+
 def test_disclosure_and_scandal_lower_trust() -> None:
     load = one(12, 0, 1.0)
     hidden, shown = run(12, at(0, ad_load=load)), run(12, at(0, ad_load=load, disclosed=np.ones(12)))
@@ -356,6 +369,7 @@ def test_shares_do_not_depend_on_the_number_of_people() -> None:
         for _ in range(6):
             outcome = month(consumers, terms)
         results[scale] = outcome.app_users / outcome.app_users.sum()
+        assert consumers.people.sum() + consumers.unaware.sum() == 1.2 * scale
         assert consumers.people.shape == opened(WEST, offers(), USERS)[0].people.shape
     error = np.sqrt(results[1e9] * (1 - results[1e9]) / 4000)
     assert np.all(np.abs(results[1e4] - results[1e9]) < 4 * error)
