@@ -114,8 +114,7 @@ class Consumers(EconomicAgent):
         self.law = ChoiceLaw(spec)
 
     def open(self, offers: ConsumerOffers, opening_users: Array) -> Array:
-        """Set the opening month so that `opening_users` (A,) people by app are in balance; return brands
-        (A,).
+        """Set the opening so that `opening_users` (A,) people by app are in balance; return brands (A,).
 
         Raises ValueError when there are more users than people, or users at a closed app.
         """
