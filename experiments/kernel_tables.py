@@ -110,7 +110,7 @@ def print_explanation(result: Explanation) -> None:
     print(f"{result.model} in {result.weights} on {hardware} ({result.tier}: {spread_text})")
     print(
         f"{result.weight_gb_per_accelerator:.1f} GB of weights per accelerator; batch {result.batch:.0f} "
-        f"sequences per attention rank (memory holds {result.batch_by_memory:.0f}), limited by {result.limited_by}; "
+        f"a rank (memory holds {result.batch_by_memory:.0f}), limited by {result.limited_by}; "
         f"{result.tpot_ms:.1f} ms per token for a user"
     )
     for title, phase in (("Decode step", result.decode), ("Prefill step of 8,192 tokens", result.prefill)):
@@ -126,11 +126,8 @@ def print_explanation(result: Explanation) -> None:
             ["operation", "ms", "binds", "bandwidth", "arithmetic", "network", "fixed", "$/Mtok"],
             rows,
         )
-    prices = result.usd_per_mtok
-    print(
-        f"$/Mtok at ${result.rent:g} an hour and {result.utilisation:.0%} utilisation: "
-        f"input {prices['input']:.4f}, cached {prices['cached']:.4f}, billed input {prices['billed_input']:.4f}, output {prices['output']:.4f}"
-    )
+    prices = ", ".join(f"{token} {usd:.4f}" for token, usd in result.usd_per_mtok.items())
+    print(f"$/Mtok at ${result.rent:g} an hour and {result.utilisation:.0%} utilisation: {prices}")
 
 
 def _score_rows(scores: list[Any]) -> list[list[str]]:

@@ -93,8 +93,6 @@ def _solve(models: tuple[str, ...], accelerators: tuple[str, ...], work: Workloa
         habits.engine(shipped()),
         disaggregated=habits.disaggregated,
         batch_cap=habits.batch_cap,
-        verified=habits.verified,
-        accepted=habits.accepted,
     )
     hours = np.empty((len(models), len(accelerators), GRID.size, 3))
     for i, j in np.ndindex(hours.shape[:2]):
@@ -183,5 +181,5 @@ def performance_index(
 
     names = tuple(find_accelerator(name).name for name in (*accelerators, base))
     saturated = _solve((find_model(reference_model).name,), names, work, "tuned")[0, :, -1]
-    speed = 1.0 / (saturated @ np.array([work.input_len, 0.0, work.output_len]))
+    speed = 1.0 / (saturated[:, 0] * work.input_len + saturated[:, 2] * work.output_len)
     return np.asarray(speed[:-1] / speed[-1])

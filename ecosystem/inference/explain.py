@@ -24,6 +24,8 @@ from ecosystem.inference.tiers import TIERS, Tier, TierName, layouts, weight_for
 
 SECONDS_PER_HOUR = 3600.0
 MEGA = 1e6
+NEVER = 1e300
+"""Seconds that stand for infinity in a weighted sum."""
 
 
 class InfeasibleDeploymentError(ValueError):
@@ -159,7 +161,8 @@ def explain(
     mix = np.array([prompt * (1.0 - work.cached_share), prompt * work.cached_share, 1.0])
     if not capacity.feasible.any():
         _refuse(card, chip, machines, work)
-    best = int(np.argmin(np.where(capacity.feasible, capacity.seconds, 1e300) @ mix))
+    seconds = np.where(capacity.feasible[:, np.newaxis], capacity.seconds, NEVER)
+    best = int(np.argmin(seconds @ mix))
     width, shape = choices[best]
     deployed = machine(card, chip, width, shape)
     held = float(capacity.batch[best])

@@ -19,7 +19,7 @@ OUTLIER_SCALE = 0.10
 """Log error beyond which a row pulls linearly, not quadratically: the spread of repeated runs."""
 PRIOR_WEIGHT = 3.0
 """Rows come in correlated families, so each prior weighs as much as nine independent rows at its width."""
-HEADER = """# Efficiencies of the inference-cost kernel, written by `python -m ecosystem.inference.fit`: do not edit.
+HEADER = """# Efficiencies of the inference-cost kernel, written by `python -m ecosystem.inference.fit`.
 # A fitted entry starts at `prior` with a log-normal width `log_sd`; an entry with fitted = false stays at
 # its prior.
 """

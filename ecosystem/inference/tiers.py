@@ -24,14 +24,11 @@ class Tier:
     batch_cap: float
     """Sequences per attention rank that the engine is set up for."""
     launch_factor: float
-    """Launch overhead relative to captured graphs: eager execution pays 5-10 us a kernel instead of 1-2."""
+    """Launch overhead relative to captured graphs: eager execution pays about 10 us a kernel, not 3 to 4."""
     overlap: float
     redundancy: float
-    verified: float
-    accepted: float
-    attention_parallel: bool
-    """Whether attention may be data-parallel, so that the latent cache is not copied to each rank."""
-    widest: int
+    expert_ranks: int
+    """Widest expert parallelism with data-parallel attention, not copying a latent cache (1: none)."""
     quantised: bool
     """Whether weights may be narrower than bf16 where the checkpoint is not."""
 
@@ -45,10 +42,19 @@ class Tier:
 
 
 TIERS: dict[TierName, Tier] = {
-    "naive": Tier("naive", False, 16.0, 5.0, 0.0, 1.0, 1.0, 1.0, False, 16, False),
-    "tuned": Tier("tuned", False, 256.0, 1.0, 0.0, 1.0, 1.0, 1.0, True, 16, True),
-    "wide": Tier("wide", True, 1024.0, 1.0, 0.65, 1.125, 1.0, 1.0, True, 144, True),
-}
+    "naive": Tier(
+        name="naive", disaggregated=False, batch_cap=16.0, launch_factor=3.0, overlap=0.0, redundancy=1.0,
+        expert_ranks=1, quantised=False,
+    ),
+    "tuned": Tier(
+        name="tuned", disaggregated=False, batch_cap=256.0, launch_factor=1.0, overlap=0.0, redundancy=1.0,
+        expert_ranks=1, quantised=True,
+    ),
+    "wide": Tier(
+        name="wide", disaggregated=True, batch_cap=1024.0, launch_factor=1.0, overlap=0.65, redundancy=1.125,
+        expert_ranks=144, quantised=True,
+    ),
+}  # fmt: skip
 
 
 def weight_formats(tier: Tier, model: ModelCard, accelerator: Accelerator) -> tuple[str, ...]:
@@ -66,11 +72,9 @@ def layouts(tier: Tier, model: ModelCard, accelerator: Accelerator) -> list[Layo
     widest = max(accelerator.scale_up_domain, 8)
     spreads = [layout(tp=tp) for tp in (1, 2, 4, 8) if tp <= widest]
     spreads += [layout(tp=8, pp=2), layout(tp=8, pp=4)]
-    if not (model.experts and tier.attention_parallel):
-        return spreads
     for ranks in (2, 4, 8, 16, 32, 72, 144):
-        if ranks <= min(tier.widest, model.experts):
-            overlap = tier.overlap if ranks >= 8 else 0.0
+        if ranks <= min(tier.expert_ranks, model.experts):
+            overlaps = (0.0, tier.overlap) if ranks > 8 else (0.0,)
             copies = tier.redundancy if ranks > 8 else 1.0
-            spreads.append(layout(dp=ranks, ep=ranks, overlap=overlap, redundancy=copies))
+            spreads += [layout(dp=ranks, ep=ranks, overlap=share, redundancy=copies) for share in overlaps]
     return spreads

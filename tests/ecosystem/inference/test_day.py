@@ -19,7 +19,8 @@ def test_rounded_token_totals() -> None:
     result = day.account()
     assert result.revenue_from_tokens == pytest.approx(562_100)
     prefill, decode = result.nodes_from_speeds
-    assert (prefill, decode) == (pytest.approx(95.5, abs=0.05), pytest.approx(131.4, abs=0.05))
+    assert prefill == pytest.approx(95.5, abs=0.05)
+    assert decode == pytest.approx(131.4, abs=0.05)
     assert prefill + decode == pytest.approx(226.86, abs=0.005)
     assert result.usd_per_mtok_input == pytest.approx(0.0603, abs=5e-5)
     assert result.usd_per_mtok_output == pytest.approx(0.3003, abs=5e-5)
@@ -47,7 +48,7 @@ def test_break_even_paid_share(case: str, share: float, digits: int) -> None:
 
 
 def test_chatgpt_early_2023() -> None:
-    assert 694_444 / (28_936 * 24) == pytest.approx(1.00, abs=0.005)
+    assert pytest.approx(1.00, abs=0.005) == 694_444 / (28_936 * 24)
     assert float(day.rental_cost(28_936 / 8, 8.0, 1.0)) == pytest.approx(694_444, rel=1e-3)
 
 
