@@ -1,6 +1,7 @@
 """Chipmakers: make accelerators with a construction lag, allocate scarce units, price by one rule."""
 
 import math
+from collections import deque
 
 from agents.expectations import Trend
 from agents.firm import Firm
@@ -34,12 +35,12 @@ class ProductSpec(Parameters):
         doc="month of first volume shipments, counted from the opening",
     )
     ramp_months: int = param(
-        9,
+        12,
         unit="months",
         source="judgement",
         ge=1,
         le=48,
-        span=(6, 15),
+        span=(6, 18),
         doc="months in which this product replaces its predecessors in the mix",
     )
 
@@ -168,6 +169,15 @@ class ChipmakerSpec(Parameters):
         span=(0.05, 0.3),
         doc="speed at which the scarcity premium moves",
     )
+    capacity_growth: float = param(
+        0.03,
+        unit="1/month",
+        source="F-C2, section 2.2: 35.6 to 62 bn USD a quarter within the year",
+        ge=0,
+        le=0.3,
+        span=(0.02, 0.08),
+        doc="growth of capacity that is under construction at the opening",
+    )
     rest_lead_time: float = param(
         3.0,
         unit="months",
@@ -269,6 +279,39 @@ class ChipmakerSpec(Parameters):
     )
 
 
+class Order:
+    """What one buyer has on order: lots, oldest first, each with the price of its order date."""
+
+    __slots__ = ("lots", "quantity")
+
+    def __init__(self) -> None:
+        self.lots: deque[list[float]] = deque()
+        self.quantity = 0.0
+
+    def add(self, quantity: float, price: float) -> None:
+        """Add a lot of H100-equivalents at a price, USD each."""
+        if quantity > 0.0:
+            self.lots.append([quantity, price])
+            self.quantity += quantity
+
+    def take(self, quantity: float, newest: bool = False) -> float:
+        """Take `quantity` out, oldest lots first (or the newest, for a cancellation); return its value, USD."""
+        value = 0.0
+        left = min(quantity, self.quantity)
+        self.quantity -= left
+        while left > 0.0 and self.lots:
+            lot = self.lots[-1 if newest else 0]
+            part = min(left, lot[0])
+            value += part * lot[1]
+            lot[0] -= part
+            left -= part
+            if lot[0] <= 0.0 or left > 0.0:
+                self.lots.pop() if newest else self.lots.popleft()
+        if not self.lots:
+            self.quantity = 0.0
+        return value
+
+
 class Line:
     """A chipmaker's business in one region: price, stock and the order book. Quantities in H100-equivalents."""
 
@@ -276,6 +319,7 @@ class Line:
         "blocked",
         "book",
         "cumulative",
+        "forward",
         "inventory",
         "inventory_cost",
         "ordered",
@@ -294,19 +338,29 @@ class Line:
         self.premium = 0.0
         self.inventory = 0.0
         self.inventory_cost = 0.0
-        self.book: dict[str, list[float]] = {}
+        self.book: dict[str, Order] = {}
         self.ordered = 0.0
         self.shipped = 0.0
         self.blocked = 0.0
         self.cumulative = dict.fromkeys(spec.products, 0.0)
         self.reference = 1.0
         self.perf = 1.0
+        self.forward = 1.0
         self.unit_cost = 0.0
+
+    @property
+    def quote(self) -> float:
+        """Price of an H100-equivalent ordered now and delivered after the lead time, USD."""
+        return self.price * self.forward
 
     @property
     def backlog(self) -> float:
         """Orders on hand, H100-equivalents."""
-        return math.fsum(order[0] for order in self.book.values())
+        return math.fsum(order.quantity for order in self.book.values())
+
+    def enter(self, buyer: str, quantity: float, price: float) -> None:
+        """Put an order into the book."""
+        self.book.setdefault(buyer, Order()).add(quantity, price)
 
     def mix(self, month: int) -> dict[str, float]:
         """Return the share of each product in units made this month: each ramps up over its predecessors."""
@@ -319,7 +373,7 @@ class Line:
             remaining -= share
         oldest = next(iter(self.spec.products))
         shares[oldest] += remaining
-        return shares
+        return {key: shares[key] for key in self.spec.products}
 
 
 class Chipmaker(Firm):
@@ -353,47 +407,68 @@ class Chipmaker(Firm):
             sold = self.spec.opening_sales.get(region, 0.0) / per_h100
             line.reference = max(12.0 * sold / line.perf, 1.0)
             self.capacity += sold / line.perf
-            line.inventory = self.spec.inventory_months * sold
+            line.inventory = sold
             line.inventory_cost = line.unit_cost / line.perf * line.inventory
             line.shipped = sold
         self.orders = Trend(self.capacity, growth, self.world.expectation)
+        coming = self.spec.capacity_growth
         for i in range(self.spec.construction_months):
-            self.pipeline.append((i + 1, self.capacity * growth * (1.0 + growth) ** i))
+            self.pipeline.append((i + 1, self.capacity * coming * (1.0 + coming) ** i))
         self.tooling = self.spec.capacity_cost * self.capacity
         self.smoothed_revenue = self.opening_revenue
 
-    def _update_mix(self, line: Line) -> None:
-        """Set the line's performance and unit cost from this month's mix, with Wright learning by generation."""
+    def _cost_at(self, line: Line, month: int) -> tuple[float, float]:
+        """Return (H100-equivalents, unit cost) of the mix made in `month`, with the learning so far."""
         exponent = -math.log2(1.0 - self.spec.learning) if self.world.on("learning") else 0.0
         perf = cost = 0.0
-        for key, share in line.mix(self.world.month).items():
-            product = line.spec.products[key]
-            learned = (1.0 + line.cumulative[key] / line.reference) ** -exponent
-            perf += share * self.world.performance[product.accelerator]
-            cost += share * product.unit_cost * learned
-        line.perf, line.unit_cost = perf, cost
+        for key, share in line.mix(month).items():
+            if share > 0.0:
+                product = line.spec.products[key]
+                learned = (1.0 + line.cumulative[key] / line.reference) ** -exponent
+                perf += share * self.world.performance[product.accelerator]
+                cost += share * product.unit_cost * learned
+        return perf, cost
+
+    def _update_mix(self, line: Line) -> None:
+        """Set this month's performance and unit cost, and what a delivery after the lead time costs relative to now.
+
+        Orders are for the generation that will be delivered: its better price-performance is in the order book.
+        """
+        month = self.world.month
+        line.perf, line.unit_cost = self._cost_at(line, month)
+        perf, cost = self._cost_at(line, month + round(min(self.lead_time, 24.0)))
+        line.forward = cost / perf * line.perf / line.unit_cost
 
     # --- orders -------------------------------------------------------------------------------------------
 
     def take_order(self, region: str, buyer: str, quantity: float) -> float:
-        """Book `quantity` H100-equivalents at today's price, fixed at the order date; return the value, USD."""
+        """Book `quantity` H100-equivalents at today's quote, fixed at the order date; return the value, USD."""
         line = self.lines[region]
-        value = quantity * line.price
-        order = line.book.setdefault(buyer, [0.0, 0.0])
-        order[0] += quantity
-        order[1] += value
+        line.enter(buyer, quantity, line.quote)
         line.ordered += quantity
-        return value
+        return quantity * line.quote
+
+    def book_backlog(self, region: str, buyer: str, monthly: float) -> float:
+        """Book the opening backlog of a buyer who buys for `monthly` USD: a lot for each month of the backlog.
+
+        Each lot is at the price of the mix of its month. Return the H100-equivalents booked.
+        """
+        line = self.lines[region]
+        booked = 0.0
+        for month in range(round(self.spec.backlog_months)):
+            perf, cost = self._cost_at(line, month)
+            price = line.price * (cost / perf) / (line.unit_cost / line.perf)
+            line.enter(buyer, monthly / price, price)
+            booked += monthly / price
+        return booked
 
     def cancel_order(self, region: str, buyer: str, quantity: float) -> tuple[float, float]:
         """Take `quantity` out of the buyer's order; return (quantity cancelled, value cancelled)."""
         order = self.lines[region].book.get(buyer)
-        if order is None or order[0] <= 0.0:
+        if order is None or order.quantity <= 0.0:
             return 0.0, 0.0
-        taken = min(quantity, order[0])
-        value = order[1] * taken / order[0]
-        order[0] -= taken
-        order[1] -= value
+        taken = min(quantity, order.quantity)
+        value = order.take(taken, newest=True)
         self.cancelled += taken
         return taken, value
 
@@ -416,12 +491,9 @@ class Chipmaker(Firm):
             self.books.cost_of_sales += cost
             accelerators = self._accelerators(line)
             for buyer, order in line.book.items():
-                if order[0] > 0.0:
-                    part = shipped * order[0] / backlog
-                    value = order[1] * part / order[0]
-                    order[0] -= part
-                    order[1] -= value
-                    self.world.deliver(self.agent_id, buyer, region, accelerators, part, value)
+                if order.quantity > 0.0:
+                    part = shipped * order.quantity / backlog
+                    self.world.deliver(self.agent_id, buyer, region, accelerators, part, order.take(part))
 
     def _accelerators(self, line: Line) -> dict[str, float]:
         """Return each accelerator's share of the H100-equivalents shipped."""

@@ -177,7 +177,7 @@ class CloudSpec(Parameters):
         doc="expected rent over user cost at which the whole gap is ordered",
     )
     order_speed: float = param(
-        0.35,
+        0.25,
         unit="1/month",
         source="judgement",
         gt=0,
@@ -219,7 +219,7 @@ class CloudSpec(Parameters):
         0.11, unit="1/year", source="F-K9", ge=0, le=1, span=(0.04, 0.15), doc="interest on debt"
     )
     debt_limit: float = param(
-        5.0,
+        3.5,
         unit="years of revenue",
         source="judgement",
         ge=0,
@@ -321,7 +321,7 @@ class Cloud(Firm):
         super().__init__(world, firm_id, tier="clouds", region=spec.region, group=spec.group)
         self.spec = spec
         self.fleet = dict(spec.fleet)
-        self.size = math.fsum(spec.fleet.values())
+        self.size = self.opening_size = math.fsum(spec.fleet.values())
         self.cohorts: dict[int, list[tuple[str, float, float]]] = {}
         self.depreciation = 0.0
         self.book_value = 0.0
@@ -406,7 +406,7 @@ class Cloud(Firm):
         short = needed - 0.9 * self.cash
         if short <= 0.0:
             return
-        if self.world.draw_on_group(self.agent_id, short) >= short:
+        if self.world.draw_on_group(self.agent_id, short, investment=True) >= short:
             return
         room = (
             self.spec.debt_limit * 12.0 * self.smoothed_revenue - self.debt

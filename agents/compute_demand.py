@@ -14,21 +14,21 @@ class ComputeDemandSpec(Parameters):
     """Parameters of a region's other compute demand."""
 
     growth: float = param(
-        0.065,
+        0.08,
         unit="1/month",
         source="judgement",
         ge=-0.2,
         le=0.3,
-        span=(0.03, 0.09),
+        span=(0.05, 0.1),
         doc="growth at the opening",
     )
     fade: float = param(
-        0.96,
+        0.975,
         unit="1/month",
         source="judgement",
         gt=0,
         le=1,
-        span=(0.93, 0.985),
+        span=(0.95, 0.99),
         doc="how growth fades from month to month",
     )
     elasticity: float = param(
@@ -121,7 +121,9 @@ class ComputeDemand(EconomicAgent):
         if not relative:
             self.hours = {}
             return
-        weights = {c: self.direct.get(c, 0.0) * relative[c] ** -spec.substitution for c in relative}
+        weights = {
+            c: self.direct.get(c, 0.0) * world.size_ratio(c) * relative[c] ** -spec.substitution for c in relative
+        }
         base = math.fsum(self.direct.get(c, 0.0) for c in self.direct)
         total = math.fsum(weights.values())
         index = math.fsum(weights[c] * relative[c] for c in relative) / total if total > 0.0 else 1.0

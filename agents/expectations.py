@@ -21,12 +21,12 @@ class ExpectationSpec(Parameters):
         doc="smoothing of the monthly growth rate",
     )
     damping: float = param(
-        0.93,
+        0.98,
         unit="1/month",
         source="judgement",
         ge=0,
         le=1,
-        span=(0.85, 0.98),
+        span=(0.9, 0.99),
         doc="how fast an expected trend is believed to fade, per month ahead",
     )
 
@@ -54,7 +54,11 @@ class Trend:
         return surprise
 
     def forecast(self, months_ahead: float, sentiment: float = 1.0) -> float:
-        """Return the level expected `months_ahead` from now: D (1 + S g (phi + phi^2 + ...))."""
+        """Return the level expected `months_ahead` from now: D (1 + S g) to the power phi + phi^2 + ...
+
+        The damped multiplicative trend of Taylor (2003): an additive one under-orders for ever where levels
+        grow by several per cent a month.
+        """
         phi = self.spec.damping
         steps = phi * (1.0 - phi**months_ahead) / (1.0 - phi) if phi < 1.0 else months_ahead
-        return self.level * max(1.0 + sentiment * self.growth * steps, 0.0)
+        return self.level * max(1.0 + sentiment * self.growth, 0.5) ** steps

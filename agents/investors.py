@@ -57,7 +57,7 @@ class InvestorsSpec(Parameters):
         doc="share of the fund that may go out in a month",
     )
     reaction_downstream: float = param(
-        0.6,
+        0.4,
         unit="1",
         source="judgement",
         ge=0,
@@ -66,7 +66,7 @@ class InvestorsSpec(Parameters):
         doc="b1: sentiment on surprises in final demand",
     )
     reaction_upstream: float = param(
-        0.3,
+        0.2,
         unit="1",
         source="judgement",
         ge=0,
@@ -93,12 +93,12 @@ class InvestorsSpec(Parameters):
         doc="rate at which expected profit is discounted",
     )
     growth_fade: float = param(
-        0.97,
+        0.95,
         unit="1/month",
         source="judgement",
         gt=0,
         lt=1,
-        span=(0.94, 0.985),
+        span=(0.92, 0.98),
         doc="how expected growth fades",
     )
     believed_elasticity: float = param(
@@ -177,7 +177,8 @@ class Investors(EconomicAgent):
 
 def sentiment_step(sentiment: float, downstream: float, upstream: float, spec: InvestorsSpec) -> float:
     """Return next month's sentiment: surprises move it, levels do not; kept in [0.3, 2]."""
-    moved = sentiment + spec.reaction_downstream * downstream + spec.reaction_upstream * upstream
+    bounded = [min(max(surprise, -0.3), 0.3) for surprise in (downstream, upstream)]
+    moved = sentiment + spec.reaction_downstream * bounded[0] + spec.reaction_upstream * bounded[1]
     return min(max(moved - spec.reversion * (sentiment - 1.0), 0.3), 2.0)
 
 

@@ -375,10 +375,16 @@ class Lab(Firm):
 
     def _plan_cloud_shares(self) -> None:
         """Move a part of the demand to the cheaper clouds; partners keep an edge by habit (logit on log rent)."""
+        alive = {c: s for c, s in self.cloud_shares.items() if self.world.is_alive(c)}
+        if not alive:
+            alive = self.world.clouds_in(self.region)
+        total = math.fsum(alive.values())
+        self.cloud_shares = {c: s / total for c, s in alive.items()}
         rents = {c: self.world.rent(c) for c in self.cloud_shares}
         mean = math.exp(math.fsum(s * math.log(rents[c]) for c, s in self.cloud_shares.items()))
         weights = {
-            c: s * (rents[c] / mean) ** (-0.1 * self.spec.substitution) for c, s in self.cloud_shares.items()
+            c: s * (rents[c] / mean) ** (-0.1 * self.spec.substitution) * math.exp(0.2 * (0.75 - self.world.utilisation(c)))
+            for c, s in self.cloud_shares.items()
         }
         total = math.fsum(weights.values())
         self.cloud_shares = {c: w / total for c, w in weights.items()}

@@ -192,8 +192,8 @@ class World(Protocol):
         """Pay and book: revenue of a selling firm, `expense` of a buying firm."""
         ...
 
-    def draw_on_group(self, firm: str, amount: float) -> float:
-        """Ask the firm's group for cash; return what it gives, USD."""
+    def draw_on_group(self, firm: str, amount: float, investment: bool = False) -> float:
+        """Ask the firm's group for cash, for an investment or a shortfall; return what it gives, USD."""
         ...
 
     def funded_by_group(self, firm: str) -> bool:
@@ -250,6 +250,18 @@ class World(Protocol):
 
     def cloud_share(self, cloud: str) -> float:
         """Return a cloud's share of hours sold in its region."""
+        ...
+
+    def size_ratio(self, cloud: str) -> float:
+        """Return a cloud's fleet over that of the opening."""
+        ...
+
+    def utilisation(self, cloud: str) -> float:
+        """Return a cloud's utilisation last month."""
+        ...
+
+    def clouds_in(self, region: str) -> dict[str, float]:
+        """Return the living clouds of a region with their sizes."""
         ...
 
     def request_hours(self, customer: str, cloud: str, hours: float) -> None:

@@ -39,7 +39,7 @@ class ChipMarket:
             }
             for chipmaker, share in _shares(sales).items():
                 self.shares[region, chipmaker] = share
-                self.opening_price[region, chipmaker] = self.chain.chipmakers[chipmaker].lines[region].price
+                self.opening_price[region, chipmaker] = self.chain.chipmakers[chipmaker].lines[region].quote
         self.quote()
 
     def quote(self) -> None:
@@ -53,7 +53,7 @@ class ChipMarket:
             total = math.fsum(s for _, s in sellers)
             if total <= 0.0:
                 raise ValueError(f"region {region!r}: nobody sells accelerators there")
-            price = math.fsum(s * c.lines[region].price for c, s in sellers) / total
+            price = math.fsum(s * c.lines[region].quote for c, s in sellers) / total
             lead = math.fsum(s * c.lead_time for c, s in sellers) / total
             leader = max(sellers, key=lambda pair: (pair[1], pair[0].agent_id))[0]
             line = leader.lines[region]
@@ -72,7 +72,7 @@ class ChipMarket:
         for chipmaker, habit in self.affinity[buyer].items():
             maker = chain.chipmakers[chipmaker]
             if habit > 0.0 and region in maker.lines:
-                relative = maker.lines[region].price / self.opening_price[region, chipmaker]
+                relative = maker.lines[region].quote / self.opening_price[region, chipmaker]
                 weights[chipmaker] = (
                     habit * relative**-sigma * max(self.export_share(maker.region, region), 0.02)
                 )

@@ -103,6 +103,10 @@ class ConsumerMarket:
         self.consumers.choose(self.offers())
         self.outcome = self.consumers.use()
 
+    def opening_fees(self) -> float:
+        """Return subscription fees of the opening month, USD."""
+        return float(self._required().fees.sum()) if self.outcome is not None else 0.0
+
     def slice(self, app: str) -> slice:
         """Return where an app's tiers are in arrays over options."""
         start = self.first[app]

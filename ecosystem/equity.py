@@ -59,7 +59,7 @@ class Equity:
 
     def _fundamental(self, firm: Firm) -> float:
         profit = MATURE_SHARE * max(firm.smoothed_gross, 0.1 * firm.smoothed_revenue)
-        growth = round(min(max(firm.revenue_growth, -0.05), 0.08) * self.chain.sentiment, 3)
+        growth = round(min(max(firm.revenue_growth, -0.03) * self.chain.sentiment, 0.06), 3)
         if growth not in self._annuities:
             self._annuities[growth] = annuity(growth, self.views)
         own = profit * self._annuities[growth]

@@ -71,8 +71,9 @@ class ValueChain(WorldView, mesa.Model):
         self._opening = True
         self._gaps: dict[int, dict[str, float]] = {}
         self._final_demand = Trend(0.0, 0.0, loaded.expectation)
-        self._chip_orders = Trend(0.0, 0.0, loaded.expectation)
+        self._chip_sales = Trend(0.0, 0.0, loaded.expectation)
         self._surprise = (0.0, 0.0)
+        self.token_growth = 1.0
         self._outside: dict[str, float] = {}
         self._selling_ads: dict[str, int] = {}
         self.timeline = Timeline(loaded.events)
@@ -136,6 +137,9 @@ class ValueChain(WorldView, mesa.Model):
         self.timeline.strike(self)
         self.hours.clear()
         self._draw()
+        if self.on("reasoning_length"):
+            market = self.spec.market
+            self.token_growth *= 1.0 + market.reasoning_growth * market.reasoning_fade**self.month
         for firm in self.firms.values():
             firm.books.clear()
         for group_id, group in self.spec.group.items():
@@ -246,7 +250,7 @@ class ValueChain(WorldView, mesa.Model):
         self._remember_apps()
         self._surprise = (
             self._final_demand.observe(self.final_revenue()),
-            self._chip_orders.observe(self._orders()),
+            self._chip_sales.observe(self._chip_revenue()),
         )
         self.equity.value_firms()
         record_month(self)
@@ -481,15 +485,24 @@ class ValueChain(WorldView, mesa.Model):
             self.labs[lab].efficiency *= math.exp(shock.diffusion * gap)
             gaps[lab] = gap * (1.0 - shock.diffusion)
 
+    def open_trends(self) -> None:
+        """Start investors' expectations of final demand and chip sales from the opening."""
+        growth = self.spec.market.opening_growth
+        fees = math.fsum(market.opening_fees() for market in self.consumer_markets.values())
+        api = math.fsum(v for _, _, v in self.serving.api_sales.values())
+        self._final_demand = Trend(fees + api, growth, self.spec.expectation)
+        chips = math.fsum(maker.opening_revenue for maker in self.chipmakers.values())
+        self._chip_sales = Trend(chips, growth, self.spec.expectation)
+
     def final_revenue(self) -> float:
         """Return what final buyers of AI services paid this month, USD."""
         kinds = ("subscriptions", "metered", "advertising", "commission")
         apps = math.fsum(app.books.streams.get(k, 0.0) for app in self.apps.values() for k in kinds)
         return apps + math.fsum(v for _, _, v in self.serving.api_sales.values())
 
-    def _orders(self) -> float:
-        """Return H100-equivalents that clouds ordered this month."""
-        return math.fsum(cloud.ordered for cloud in self.clouds.values())
+    def _chip_revenue(self) -> float:
+        """Return what chipmakers sold this month, USD."""
+        return math.fsum(maker.books.revenue for maker in self.chipmakers.values())
 
     def tier_flow(self, name: str) -> dict[str, float]:
         """Return a figure of this month's books by tier, USD."""

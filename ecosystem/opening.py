@@ -174,18 +174,10 @@ def _open_order_books(chain: "ValueChain") -> None:
     for cloud_id, cloud in chain.clouds.items():
         cloud.user_cost = cloud.expected_user_cost()
         for supplier, value in sorted(cloud.spec.chip_purchases.items()):
-            maker = chain.chipmakers[supplier]
-            quantity = maker.spec.backlog_months * value / maker.lines[cloud.region].price
-            chain.place_order(cloud_id, supplier, cloud.region, quantity)
-            cloud.on_order += quantity
+            cloud.on_order += chain.chipmakers[supplier].book_backlog(cloud.region, cloud_id, value)
     for region, demand in chain.compute.items():
         for supplier, value in sorted(demand.spec.on_premise.items()):
-            maker = chain.chipmakers[supplier]
-            quantity = maker.spec.backlog_months * value / maker.lines[region].price
-            chain.place_order(f"compute.{region}", supplier, region, quantity)
-    for maker in chain.chipmakers.values():
-        for line in maker.lines.values():
-            line.ordered = 0.0
+            chain.chipmakers[supplier].book_backlog(region, f"compute.{region}", value)
 
 
 def _open_memories(chain: "ValueChain") -> None:
@@ -209,3 +201,4 @@ def _open_memories(chain: "ValueChain") -> None:
     for app in chain.apps.values():
         app.burn = app.spec.staff + app.spec.marketing
     chain.update_token_shares(1.0)
+    chain.open_trends()

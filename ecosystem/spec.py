@@ -86,12 +86,12 @@ class MarketSpec(Parameters):
         doc="tax on operating profit after interest",
     )
     opening_growth: float = param(
-        0.06,
+        0.08,
         unit="1/month",
         source="judgement",
         ge=-0.1,
         le=0.3,
-        span=(0.03, 0.08),
+        span=(0.05, 0.1),
         doc="growth that firms expect at the opening",
     )
     expected_utilisation: float = param(
@@ -136,6 +136,18 @@ class MarketSpec(Parameters):
         le=1e5,
         span=(200, 2000),
         doc="answer length that serving layouts are solved for",
+    )
+    reasoning_growth: float = param(
+        0.06,
+        unit="1/month",
+        source="F-P10, F-P12 bound it; judgement",
+        ge=0,
+        le=0.5,
+        span=(0.02, 0.1),
+        doc="growth of tokens per query at the opening: reasoning, longer context, agents",
+    )
+    reasoning_fade: float = param(
+        0.96, unit="1/month", source="judgement", gt=0, le=1, span=(0.93, 0.985), doc="how that growth fades"
     )
     taste_noise: float = param(
         0.03,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Hours = tuple[float, float, float]
 """H100-equivalent hours a Mtok of input, cached input and output."""
 
+SERVING_WEIGHT = 0.3
+"""Weight of serving speed in H100-equivalents: about the share of hours that serves tokens (opening balance)."""
+
 REFERENCE_LOAD = 1.0e5
 """Mtok of output an hour at which no deployment is under-used: load economies switched off."""
 
@@ -31,10 +34,8 @@ class TokenCosts:
         self.row = {key: i for i, key in enumerate(self.rows)}
         self.clouds = sorted(spec.cloud)
         self.accelerators = _accelerators(spec)
-        self.performance = dict(
-            zip(self.accelerators, performance_index(self.accelerators).tolist(), strict=True)
-        )
         cards = load_accelerators()
+        self.performance = h100_equivalents(self.accelerators)
         self.kilowatts = {a: cards[a].datacentre_kw for a in self.accelerators}
         self._perf = np.array([self.performance[a] for a in self.accelerators])
         self._groups = self._build(spec)
@@ -77,6 +78,10 @@ class TokenCosts:
         shares = np.array(
             [[chain.labs[lab].cloud_shares.get(c, 0.0) for c in self.clouds] for lab, _ in self.rows]
         )
+        if chain.on("quality_cost"):
+            weight = chain.spec.research.quality_cost
+            gained = [chain.labs[lab].models[s].quality - chain.spec.lab[lab].models[s].quality for lab, s in self.rows]
+            self._on_cloud *= np.exp(-weight * np.array(gained))[np.newaxis, :, np.newaxis]
         tokens = np.einsum("mc,cmj->mj", shares, self._on_cloud).tolist()
         progress = (
             math.exp(chain.spec.research.software_progress * max(chain.month, 0) / 12.0)
@@ -103,6 +108,20 @@ class TokenCosts:
         """Return hours a Mtok for a lab's model on one cloud's fleet, at the owner's efficiency."""
         tokens = self._on_cloud[self.clouds.index(cloud), self.row[lab, size]].tolist()
         return self._hours(tokens, self.efficiency[lab])
+
+
+def h100_equivalents(accelerators: list[str]) -> dict[str, float]:
+    """Return H100-equivalents of one accelerator: serving speed (kernel) and bf16 peak, weighted by use.
+
+    A fleet serves and trains: serving speed alone would let a chip that decodes well look like a training chip.
+    """
+    cards = load_accelerators()
+    serving = performance_index(accelerators).tolist()
+    base = cards["H100_SXM"].peak_bf16
+    return {
+        a: max(speed, 0.1) ** SERVING_WEIGHT * (cards[a].peak_bf16 / base) ** (1.0 - SERVING_WEIGHT)
+        for a, speed in zip(accelerators, serving, strict=True)
+    }
 
 
 def _accelerators(spec: Spec) -> list[str]:

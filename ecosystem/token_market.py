@@ -85,7 +85,7 @@ class TokenMarket:
     def app_mix(self, app: "App") -> tuple[float, float, float]:
         """Return (input, cached, output) tokens of one query of an app."""
         spec = app.spec
-        scale = app.token_scale
+        scale = app.token_scale * self.chain.token_growth
         prompt = spec.input_tokens * scale
         return (prompt * (1.0 - spec.cached_share), prompt * spec.cached_share, spec.output_tokens * scale)
 

@@ -54,6 +54,7 @@ class WorldView:
     sentiment: float
     frontier: float
     open_frontier: float
+    token_growth: float
     group_left: dict[str, float]
     _switches: dict[str, bool]
     _luck: dict[str, float]
@@ -125,16 +126,20 @@ class WorldView:
         if seller is not None:
             seller.book_revenue(kind, amount)
 
-    def draw_on_group(self, firm: str, amount: float) -> float:
-        """Have the owner, or the head of an independent group, put in cash as far as it can."""
+    def draw_on_group(self, firm: str, amount: float, investment: bool = False) -> float:
+        """Have the owner, or the head of an independent group, put in cash as far as it can.
+
+        An owner pays for chips that it let the cloud order (the limit was there); it covers operating losses
+        up to its cash flow.
+        """
         group = self.firms[firm].group
         if group is None or amount <= 0.0:
             return 0.0
-        left = self.group_left.get(group, 0.0)
-        if left > 0.0:
-            given = min(amount, left)
-            self.group_left[group] = left - given
-            return self.ledger.pay(f"parents.{group}", firm, "parent_funding", given)
+        if self.spec.group[group].cash_flow > 0.0:
+            left = self.group_left.get(group, 0.0)
+            given = amount if investment else min(amount, left)
+            self.group_left[group] = left if investment else left - given
+            return self.ledger.pay(f"parents.{group}", firm, "parent_funding", given) if given > 0.0 else 0.0
         head = self.spec.group[group].head
         if head is not None and head != firm:
             given = min(amount, 0.9 * self.ledger.cash(head))
@@ -198,7 +203,7 @@ class WorldView:
     def cancel_orders(self, buyer: str, region: str, size: float) -> tuple[float, float]:
         """Cancel orders with every supplier in proportion to what is on order; pay the fee."""
         books = {
-            c: m.lines[region].book[buyer][0]
+            c: m.lines[region].book[buyer].quantity
             for c, m in self.chipmakers.items()
             if region in m.lines and buyer in m.lines[region].book
         }
@@ -230,6 +235,18 @@ class WorldView:
         clouds = [c for c in self.clouds.values() if c.alive and c.region == region]
         total = math.fsum(c.size for c in clouds)
         return math.fsum(c.size * c.rent for c in clouds) / total if total > 0.0 else math.inf
+
+    def size_ratio(self, cloud: str) -> float:
+        """Return a cloud's fleet over that of the opening."""
+        return self.clouds[cloud].size / max(self.clouds[cloud].opening_size, 1e-9)
+
+    def utilisation(self, cloud: str) -> float:
+        """Return a cloud's utilisation last month."""
+        return self.clouds[cloud].utilisation
+
+    def clouds_in(self, region: str) -> dict[str, float]:
+        """Return the living clouds of a region with their sizes."""
+        return {c.agent_id: c.size for c in self.clouds.values() if c.alive and c.region == region}
 
     def request_hours(self, customer: str, cloud: str, hours: float) -> None:
         """Ask a cloud for committed hours."""

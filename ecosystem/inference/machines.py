@@ -118,16 +118,17 @@ def formats(card: Accelerator, model: ModelCard, weights: str, dense: str | None
     None).
 
     Published 4-bit checkpoints of mixture-of-experts models leave the attention projections in bf16. MXFP4
-    checkpoints multiply 8-bit activations, so at the FP8 peak. Expert models in 8 bits have a scale per
-    block, for
-    which activations are quantised by kernels of their own; other formats fold that into the kernel before.
-    The cache is 8 bits wide where weights are narrower than bf16.
+    checkpoints multiply 8-bit activations, so at the FP8 peak. Block-scaled formats (FP8 of expert models, NVFP4)
+    quantise activations in kernels of their own; per-tensor FP8 folds that into the kernel before. The cache is 8
+    bits wide where weights are narrower than bf16, save for block-scaled FP8 checkpoints with grouped-query
+    attention, which come without scales for it.
     """
     dense = dense or weights
     weights = weights if model.experts else dense
     attention = "bf16" if dense in ("fp4", "int4") and model.experts else dense
     narrow = model.weights == "mxfp4"
     blocks = bool(model.experts)
+    eight_bit_cache = weights != "bf16" and (model.uses_latent or weights != "fp8" or not blocks)
 
     def compute(weight: str) -> str:
         return "fp8" if weight == "fp4" and narrow else weight
@@ -137,13 +138,13 @@ def formats(card: Accelerator, model: ModelCard, weights: str, dense: str | None
         return weight == "fp4" and not (narrow and card.peak_fp4 > 0)
 
     def quantised(weight: str) -> bool:
-        return blocks and weight in ("fp8", "int8")
+        return weight in (("fp8", "int8") if blocks else ("fp4",))
 
     return Formats(
         attention_bytes=_array(WEIGHT_BYTES[attention]),
         gemm_bytes=_array(WEIGHT_BYTES[dense]),
         expert_bytes=_array(WEIGHT_BYTES[weights]),
-        cache_bytes=_array(1.0 if weights != "bf16" else 2.0),
+        cache_bytes=_array(1.0 if eight_bit_cache else 2.0),
         attention_peak=_array(peak(card, attention)),
         gemm_peak=_array(peak(card, compute(dense))),
         expert_peak=_array(peak(card, compute(weights))),

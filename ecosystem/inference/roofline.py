@@ -15,8 +15,8 @@ from ecosystem.inference.efficiencies import Efficiencies
 
 TILE_COLUMNS = 128.0
 """Columns of a weight tile: each is a thread block that first fills its pipeline."""
-TILE = 16.0
-"""Rows of the smallest matrix tile: fewer rows cost as much arithmetic."""
+TILE = 64.0
+"""Rows of one matrix instruction on current chips: fewer rows cost as much arithmetic."""
 BALANCED_SPREAD = 0.15
 """Coefficient of variation of rank loads that a load balancer with spare expert slots leaves: SGLang on 32
 H100
@@ -206,6 +206,11 @@ def _compute(flops: Floats, peak: Floats, width: Floats, m: Machine, eff: Effici
     return flops * (1.0 / (eff.arithmetic * peak) + width / (eff.operand_reuse * m.chip.bandwidth))
 
 
+def expected_maximum(count: Floats) -> Floats:
+    """Expected maximum of `count` standard normal draws (0 for one; within 0.05 up to 1,000)."""
+    return np.maximum(np.sqrt(2.0 * np.log(count)) - 0.62, 0.0)
+
+
 def _projections(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
     """Query, key, value and output projections, and the projections of linear-attention layers."""
     a, f, tp = m.model, m.formats, m.layout.tp
@@ -237,7 +242,7 @@ def _experts(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
     touched = touched_experts(a.experts, a.experts_per_token, everyone, eff.popularity_cv)
     mean_touched = touched / layout.ep
     resident = a.experts / layout.ep
-    spread = np.sqrt(2.0 * np.log(layout.ep))
+    spread = expected_maximum(layout.ep)
     chance = np.divide(touched, a.experts, out=np.ones(np.shape(touched)), where=a.experts > 0)
     busiest = mean_touched + spread * np.sqrt(np.maximum(mean_touched * (1.0 - chance), 0.0))
     busiest = np.minimum(busiest, resident)
