@@ -86,8 +86,8 @@ def compare(
 ) -> Comparison:
     """Two stores, their runs joined on what they change in the scenario and on the replicate.
 
-    The code that made them may differ, and the scenario: its changes are listed. Of a store with several sweeps
-    one must be named. Raises UserError if they have no run in common.
+    The code that made them may differ, and the scenario: its changes are listed. Of a store with several
+    sweeps one must be named. Raises UserError if they have no run in common.
     """
     sides = [(each if isinstance(each, Store) else Store(each)) for each in (a, b)]
     (record_a, table_a), (record_b, table_b) = (

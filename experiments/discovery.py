@@ -1,7 +1,8 @@
 """Scenario discovery: the box of the parameter space in which a condition holds (PRIM).
 
 Friedman and Fisher (1999), Bump hunting in high-dimensional data; coverage and density as in Bryant and
-Lempert (2010), Thinking inside the box. Written here because ema-workbench brings 31 packages and prim is GPL.
+Lempert (2010), Thinking inside the box. Written here because ema-workbench brings 31 packages and prim is
+GPL.
 """
 
 from collections.abc import Mapping

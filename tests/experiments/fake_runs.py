@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-RUNNER = "fake_runs:outcomes"
-OTHER_RUNNER = "fake_runs:other_outcomes"
+RUNNER = "tests.experiments.fake_runs:outcomes"
+OTHER_RUNNER = "tests.experiments.fake_runs:other_outcomes"
 SPANS = {"demand.elasticity": (0.5, 2.0)}
 
 
@@ -57,7 +57,7 @@ class FakeSpec(BaseModel):
 def outcomes(
     spec: FakeSpec, *, seed: int | None = None, replicate: int = 0, months: int | None = None
 ) -> dict[str, float]:
-    time.sleep(spec.values["trouble.pause"])
+    time.sleep(float(os.environ.get("FAKE_PAUSE", "0")))
     _make_trouble(spec.values["trouble.kind"])
     price, elasticity = spec.values["app.price"], spec.values["demand.elasticity"]
     noise = np.random.default_rng([seed or spec.seed, replicate]).random((20, 20))
