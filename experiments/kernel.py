@@ -47,9 +47,7 @@ def day(*, as_json: Json = False) -> None:
         print_day(report)
 
 
-def _check_ranges(
-    numbers: dict[str, float | None], *, above: float = 0.0, at_most: float = float("inf")
-) -> None:
+def _check_ranges(numbers: dict[str, float | None], *, above: float = 0.0, at_most: float = float("inf")) -> None:
     for name, value in numbers.items():
         if value is not None and not above < value <= at_most:
             limit = f" and at most {at_most:g}" if at_most < float("inf") else ""
@@ -155,9 +153,7 @@ def _write_predictions(path: Path, ids: tuple[str, ...], predicted: Any) -> None
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["id", "tpot_ms"])
-            writer.writerows(
-                (name, f"{value:.4f}") for name, value in zip(ids, predicted.tolist(), strict=True)
-            )
+            writer.writerows((name, f"{value:.4f}") for name, value in zip(ids, predicted.tolist(), strict=True))
     except OSError as problem:
         raise Failure(f"cannot write {path}: {problem.strerror}") from problem
 

@@ -163,8 +163,7 @@ def print_protocol(report: dict[str, Any]) -> None:
         rows,
     )
     rows = [
-        [g["what"], f"{g['value']:.1%}", f"{g['goal']:.0%}", "met" if g["met"] else "missed"]
-        for g in report["goals"]
+        [g["what"], f"{g['value']:.1%}", f"{g['goal']:.0%}", "met" if g["met"] else "missed"] for g in report["goals"]
     ]
     table("Goals", ["goal", "value", "at most", ""], rows)
 

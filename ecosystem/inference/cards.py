@@ -19,9 +19,7 @@ class UnknownCardError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Accelerator:
-    """One accelerator type. Peaks are dense FLOP/s (0: not supported), bandwidths byte/s one way, memory in
-    byte.
-    """
+    """One accelerator type: dense peaks in FLOP/s (0: not supported), byte/s one way, bytes."""
 
     name: str
     vendor: str
@@ -108,9 +106,7 @@ class ModelCard:
     @property
     def linear_layers(self) -> int:
         """Layers with linear attention (a fixed state instead of a growing cache)."""
-        return (
-            self.layers - self.layers // self.full_attention_interval if self.full_attention_interval else 0
-        )
+        return self.layers - self.layers // self.full_attention_interval if self.full_attention_interval else 0
 
     @property
     def windowed_layers(self) -> int:
@@ -129,9 +125,7 @@ class ModelCard:
 
     @property
     def attention_parameters(self) -> tuple[float, float]:
-        """Parameters of one softmax-attention layer: (shared out by tensor parallelism, copied to each
-        rank).
-        """
+        """Parameters of one softmax-attention layer: (split by tensor parallelism, copied to each rank)."""
         if self.uses_latent:
             query = self.query_rank * self.heads * (self.nope_dim + self.rope_dim)
             up = self.latent_rank * self.heads * (self.nope_dim + self.value_dim)
@@ -195,17 +189,12 @@ class ModelCard:
 
     @property
     def active_parameters(self) -> float:
-        """Parameters that one token uses; a mixture of experts counts one table of embeddings, as reports
-        do.
-        """
+        """Parameters that one token uses; with experts, one table of embeddings counts, as in reports."""
         if not self.experts:
             return self.total_parameters
         experts = self.moe_layers * (self.experts_per_token * self.expert_parameters + self.shared_parameters)
         return (
-            self._all_attention()
-            + self.dense_layers * self.dense_ffn_parameters
-            + experts
-            + self.embedding_parameters
+            self._all_attention() + self.dense_layers * self.dense_ffn_parameters + experts + self.embedding_parameters
         )
 
     @property
@@ -365,9 +354,7 @@ def find_accelerator(name: str) -> Accelerator:
     for candidate in (key, re.sub(r"(sxm\d?|nvl\d*|pcie|oam|80gb|141gb)$", "", key)):
         if candidate in _accelerator_names():
             return load_accelerators()[_accelerator_names()[candidate]]
-    raise UnknownCardError(
-        f"no card for accelerator {name!r}; known: {', '.join(sorted(load_accelerators()))}"
-    )
+    raise UnknownCardError(f"no card for accelerator {name!r}; known: {', '.join(sorted(load_accelerators()))}")
 
 
 def find_model(name: str) -> ModelCard:

@@ -1,5 +1,4 @@
-"""Cost curves for the market model: accelerator-hours per million tokens against load, solved once, then
-interpolated.
+"""Cost curves for the market model: accelerator-hours per million tokens against load.
 
 A replica group is the smallest deployment that runs. Below its capacity the whole group is still paid for, so
 hours per token rise as load falls, and smaller layouts win; above it groups are added (fractions allowed), so
@@ -19,7 +18,7 @@ from ecosystem.inference.cards import find_accelerator, find_model, load_acceler
 from ecosystem.inference.deployment import Capacity, Workload, memory_batch, saturate
 from ecosystem.inference.efficiencies import shipped
 from ecosystem.inference.machines import architecture, chip, formats
-from ecosystem.inference.roofline import Architecture, Chip, Formats, Layout, Machine
+from ecosystem.inference.records import Architecture, Chip, Formats, Layout, Machine
 from ecosystem.inference.tiers import TIERS, Tier, TierName, layouts, weight_formats
 
 __all__ = ["ServingCurves", "load_accelerators", "load_models", "performance_index"]
@@ -68,9 +67,7 @@ def candidates(models: Sequence[str], accelerators: Sequence[str], tier: Tier) -
 
 
 def _envelope(capacity: Capacity, chosen: NDArray[np.bool_], work: Workload) -> Floats:
-    """Accelerator-hours per Mtok on the grid of loads, shape (loads, 3): the cheapest deployment at each
-    load.
-    """
+    """Accelerator-hours per Mtok at each load of the grid by the cheapest deployment: (loads, 3)."""
     hours = capacity.seconds[chosen] * MEGA / HOUR
     if hours.shape[0] == 0:
         return np.full((GRID.size, 3), np.inf)
@@ -131,9 +128,7 @@ class ServingCurves:
         tier: TierName,
         cached_share: float = 0.5,
     ) -> "ServingCurves":
-        """Solve the curves. `cached_share` of prompt tokens hit the cache in the mix that fills a replica
-        group.
-        """
+        """Solve the curves; `cached_share` of prompt tokens hit the cache in the mix that fills a group."""
         work = Workload(float(input_len), float(output_len), float(tpot_limit_ms), float(cached_share))
         names = (
             tuple(find_model(m).name for m in models),
@@ -147,11 +142,9 @@ class ServingCurves:
         return cls(tuple(models), tuple(accelerators), work, tier, hours, both.reshape(-1, 6))
 
     def hours_per_mtok(self, output_mtok_per_hour: NDArray[np.float64]) -> Floats:
-        """Accelerator-hours per Mtok at a total output load, Mtok an hour, of shape (models,) or (models,
-        accelerators).
+        """Accelerator-hours per Mtok at an output load in Mtok an hour, (models,) or (models, accelerators).
 
-        Returns shape (models, accelerators, 3). Beyond the grid hours are constant; below it they rise as 1
-        / load.
+        Returns shape (models, accelerators, 3). Above the grid hours are constant, below they rise as 1 / load.
         """
         load = np.asarray(output_mtok_per_hour, dtype=np.float64)
         load = load if load.ndim > 1 else load[:, np.newaxis]
@@ -162,9 +155,7 @@ class ServingCurves:
         pair = np.arange(models * accelerators).reshape(models, accelerators) * GRID.size
         found = self._logs.take(pair + left, axis=0)
         below = np.minimum(position, 0.0) * STEP
-        return np.exp(
-            found[..., :3] + (inside - left)[..., np.newaxis] * found[..., 3:] - below[..., np.newaxis]
-        )
+        return np.exp(found[..., :3] + (inside - left)[..., np.newaxis] * found[..., 3:] - below[..., np.newaxis])
 
 
 def performance_index(
@@ -173,8 +164,7 @@ def performance_index(
     base: str = "H100_SXM",
     work: Workload = REFERENCE,
 ) -> Floats:
-    """Tokens per accelerator-hour of a blended reference workload, relative to `base` (1 for it), at
-    saturation.
+    """Tokens per accelerator-hour of a blended workload at saturation, relative to `base`.
 
     This defines H100-equivalents. 0 where the reference model cannot be served.
     """

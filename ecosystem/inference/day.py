@@ -1,6 +1,4 @@
-"""A day of serving: load over the hours, nodes provisioned, idle nodes lent, theoretical against realised
-revenue.
-"""
+"""A day of serving: load, nodes provisioned and lent, theoretical against realised revenue."""
 
 import tomllib
 from collections.abc import Mapping
@@ -81,9 +79,7 @@ def mean_of_steps(starts: Floats, levels: Floats) -> Floats:
 
 
 def nodes_needed(demand: Floats, capacity: float | Floats, *, utilisation: float | Floats = 1.0) -> Floats:
-    """Nodes that serve `demand` (tokens a second) when each serves `capacity` at full load and runs at
-    `utilisation`.
-    """
+    """Nodes that serve `demand` tokens a second, each with `capacity` and run at `utilisation`."""
     return np.asarray(demand / (capacity * utilisation))
 
 
@@ -119,9 +115,7 @@ def cost_per_mtok(rent: float | Floats, accelerators: float | Floats, speed: flo
 
 
 def theoretical_revenue(tokens: Floats, prices: Floats) -> Floats:
-    """Revenue if every token paid its list price: classes on the last axis, prices in USD per million
-    tokens.
-    """
+    """Revenue if every token paid list price, USD: classes on the last axis, prices per million."""
     return np.asarray((tokens * prices).sum(axis=-1) / MEGA)
 
 
@@ -169,9 +163,7 @@ class DayAccount:
     saved_by_lending: float
     off_peak_share: float
     break_even: Mapping[str, float]
-    """Break-even paid share at list price (`r1`, `v3`) and with the discount (`r1_off_peak`, ...,
-    `half_off_peak`).
-    """
+    """Break-even paid share: `r1`, `v3` at list price; `*_off_peak` with the discount."""
 
 
 def account() -> DayAccount:

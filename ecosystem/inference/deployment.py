@@ -7,7 +7,7 @@ import numpy as np
 
 from ecosystem.inference.batching import Floats
 from ecosystem.inference.efficiencies import Efficiencies
-from ecosystem.inference.roofline import Machine
+from ecosystem.inference.records import Machine
 from ecosystem.inference.serving import CHUNK, ONE, decode_seconds, mixed_tpot, prefill_seconds
 
 USABLE_MEMORY = 0.90
@@ -18,9 +18,7 @@ LIMITS = ("memory", "latency promise", "engine")
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Mean request: tokens of prompt and answer, share of prompt tokens found in the cache, promise to
-    users.
-    """
+    """Mean request: tokens of prompt and answer, share of the prompt in the cache, promise to users."""
 
     input_len: float
     output_len: float
@@ -46,9 +44,7 @@ class Capacity:
     limit: np.ndarray
     """What limits the batch: one of `LIMITS`."""
     seconds: Floats
-    """Accelerator-seconds per token, last axis (input, cached, output); infinite where nothing can be
-    served.
-    """
+    """Accelerator-seconds per token, last axis (input, cached, output); infinite if none is served."""
 
     @property
     def feasible(self) -> np.ndarray:
@@ -59,9 +55,7 @@ class Capacity:
 def weight_bytes(machine: Machine) -> Floats:
     """Bytes of weights on one accelerator."""
     a, f, spread = machine.model, machine.formats, machine.layout
-    softmax = (
-        a.attention_sharded / spread.tp + a.attention_copied + a.key_value / np.minimum(spread.tp, a.kv_heads)
-    )
+    softmax = a.attention_sharded / spread.tp + a.attention_copied + a.key_value / np.minimum(spread.tp, a.kv_heads)
     attention = (a.layers - a.linear_layers) * softmax + a.linear_layers * a.linear / spread.tp
     dense = (a.dense_layers * a.dense_ffn + a.moe_layers * a.shared) / spread.tp
     experts = a.moe_layers * a.experts * a.expert * spread.redundancy / spread.ranks
@@ -86,9 +80,7 @@ def memory_batch(machine: Machine, context: float | Floats) -> Floats:
 
 
 def largest_batch(tpot: Callable[[Floats], Floats], limit: float, ceiling: Floats) -> Floats:
-    """Largest batch up to `ceiling` whose time per token keeps the promise, 0 where not even one sequence
-    does.
-    """
+    """Largest batch up to `ceiling` that keeps the promise, 0 where not even one sequence does."""
     low, high = np.ones_like(ceiling), np.maximum(ceiling, 1.0)
     fits_all = tpot(high) <= limit
     for _ in range(BISECTIONS):

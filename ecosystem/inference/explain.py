@@ -1,6 +1,4 @@
-"""One deployment explained: milliseconds and binding resource per operation, batch limits, dollars that add
-up.
-"""
+"""One deployment explained: time and binding resource per operation, dollars that add up."""
 
 import math
 from dataclasses import dataclass
@@ -11,14 +9,8 @@ from ecosystem.inference.cards import Accelerator, ModelCard, find_accelerator, 
 from ecosystem.inference.deployment import Workload, cached_seconds, memory_batch, saturate, weight_bytes
 from ecosystem.inference.efficiencies import Efficiencies, shipped
 from ecosystem.inference.machines import machine, stack
-from ecosystem.inference.roofline import (
-    Layout,
-    Load,
-    Machine,
-    Operation,
-    hidden_communication,
-    step_operations,
-)
+from ecosystem.inference.records import Layout, Load, Machine, Operation
+from ecosystem.inference.roofline import hidden_communication, step_operations
 from ecosystem.inference.serving import CHUNK
 from ecosystem.inference.tiers import TIERS, Tier, TierName, layouts, weight_formats
 
@@ -34,9 +26,7 @@ class InfeasibleDeploymentError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class OperationCost:
-    """One operation of a step: milliseconds by resource, what binds it, and its part of the dollars per
-    Mtok.
-    """
+    """One operation of a step: milliseconds by resource, what binds it, dollars per Mtok."""
 
     name: str
     ms: float
@@ -50,9 +40,7 @@ class OperationCost:
 
 @dataclass(frozen=True, slots=True)
 class PhaseCost:
-    """A step of one phase taken apart. `usd_per_mtok` is the exact sum over operations, hidden time and
-    idling.
-    """
+    """A step of one phase; `usd_per_mtok` is the exact sum of operations, hidden time and idling."""
 
     step_ms: float
     tokens_per_second_per_accelerator: float
@@ -97,9 +85,7 @@ def _phase(
     hidden = -float(hidden_communication(deployed, operations))
     costs = [_operation(operation, per_mtok) for operation in operations if float(operation.seconds) > 0]
     if hidden:
-        costs.append(
-            OperationCost("hidden communication", 1e3 * hidden, "-", 0.0, 0.0, 0.0, 0.0, hidden * per_mtok)
-        )
+        costs.append(OperationCost("hidden communication", 1e3 * hidden, "-", 0.0, 0.0, 0.0, 0.0, hidden * per_mtok))
     step = math.fsum(cost.ms for cost in costs) / 1e3
     if utilisation < 1.0:
         idle = step * (1.0 / utilisation - 1.0)

@@ -16,7 +16,7 @@ from ecosystem.inference.day import load_factor, mean_of_steps, published_day, r
 from ecosystem.inference.deployment import cached_seconds, largest_batch, memory_batch
 from ecosystem.inference.efficiencies import Efficiencies
 from ecosystem.inference.machines import layout, machine
-from ecosystem.inference.roofline import Machine
+from ecosystem.inference.records import Machine
 from ecosystem.inference.serving import decode_seconds, prefill_seconds
 from ecosystem.inference.tiers import TIERS
 from ecosystem.inference.validation import PREFILL_BATCH
@@ -26,9 +26,7 @@ DAY_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class FleetPrediction:
-    """The kernel's day. Speeds are tokens a second per node of 8 at the peak hour, nodes are means over the
-    day.
-    """
+    """The kernel's day: tokens a second per node of 8 at the peak hour, mean nodes, dollars."""
 
     decode_batch: float
     decode_speed: float
@@ -86,9 +84,7 @@ def _prefill(eff: Efficiencies) -> float:
 
 
 def predict(eff: Efficiencies) -> FleetPrediction:
-    """Mean nodes and dollars of the day: pools sized for the peak hour, nodes scaled through the day as
-    published.
-    """
+    """Mean nodes and dollars: pools sized for the peak hour, used through the day as published."""
     day = published_day()
     batch, decode = _decode(eff)
     prefill = _prefill(eff)

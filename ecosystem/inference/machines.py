@@ -6,12 +6,10 @@ import numpy as np
 
 from ecosystem.inference.batching import Floats
 from ecosystem.inference.cards import Accelerator, ModelCard
-from ecosystem.inference.roofline import Architecture, Chip, Formats, Layout, Machine
+from ecosystem.inference.records import Architecture, Chip, Formats, Layout, Machine
 
 WEIGHT_BYTES = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5625, "int4": 0.53125}
-"""Bytes per weight, block scales of the 4-bit formats included (one FP8 scale per 16, one bf16 scale per
-64).
-"""
+"""Bytes per weight, with the block scales of FP4 (FP8 per 16) and INT4 (bf16 per 64)."""
 
 LEGACY_PEAK = 2.0 * 312e12
 """bf16 FLOP/s of matrix instructions as of 2020 on newer chips."""
@@ -103,9 +101,8 @@ def chip(card: Accelerator) -> Chip:
 def peak(card: Accelerator, weights: str) -> float:
     """Peak FLOP/s at which an accelerator multiplies weights of a format; without native support, bf16's.
 
-    Weight-only INT4 kernels (Marlin) use the matrix instructions of 2020, which later chips run no faster
-    than
-    about twice an A100.
+    Weight-only INT4 kernels (Marlin) use the matrix instructions of 2020, which later
+    chips run no faster than about twice an A100.
     """
     if weights == "int4":
         return min(card.peak_bf16, LEGACY_PEAK)
@@ -114,8 +111,7 @@ def peak(card: Accelerator, weights: str) -> float:
 
 
 def formats(card: Accelerator, model: ModelCard, weights: str, dense: str | None = None) -> Formats:
-    """Number formats of a deployment with experts in `weights` and the other matrices in `dense` (same if
-    None).
+    """Number formats: experts in `weights`, other matrices in `dense` (the same if None).
 
     Published 4-bit checkpoints of mixture-of-experts models leave the attention projections in bf16. MXFP4
     checkpoints multiply 8-bit activations, so at the FP8 peak. Block-scaled formats (FP8 of expert models, NVFP4)

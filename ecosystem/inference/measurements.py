@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ecosystem.inference.batching import Floats
 from ecosystem.inference.cards import DATA, UnknownCardError, find_accelerator, find_model
 from ecosystem.inference.machines import layout, machine, stack
-from ecosystem.inference.roofline import Machine
+from ecosystem.inference.records import Machine
 
 REQUIRED = ("id", "model", "accelerator", "mode", "input_len", "output_len")
 WHOLE_NUMBERS = ("batch", "tp", "attention_dp", "moe_ep", "moe_tp", "pp", "concurrency")
@@ -124,9 +124,7 @@ def _machine(
     return machine(find_model(model), find_accelerator(accelerator), formats[0], shape, dense=formats[1])
 
 
-def _spread(
-    row: Mapping[str, str], counts: Mapping[str, float], *, experts: bool
-) -> tuple[int, int, int, int]:
+def _spread(row: Mapping[str, str], counts: Mapping[str, float], *, experts: bool) -> tuple[int, int, int, int]:
     """Tensor, data, expert and pipeline parallelism (0 or empty means 1).
 
     Rows with tp = attention_dp > 1 and experts over tp x dp ranks count the same accelerators twice (vLLM's
@@ -217,9 +215,7 @@ def _records(path: Path) -> list[tuple[str, dict[str, str]]]:
 
 
 def read(path: Path) -> Measurements:
-    """Read a file of measured points. Raises `MeasurementError` where it is malformed, `OSError` where
-    unreadable.
-    """
+    """Read measured points; `MeasurementError` on a malformed file, `OSError` on an unreadable one."""
     kept: list[tuple[str, _Row, bool]] = []
     skipped: list[tuple[str, str]] = []
     for where, record in _records(path):
@@ -231,9 +227,7 @@ def read(path: Path) -> Measurements:
     return _assemble(kept, skipped, path)
 
 
-def _assemble(
-    kept: Sequence[tuple[str, _Row, bool]], skipped: list[tuple[str, str]], path: Path
-) -> Measurements:
+def _assemble(kept: Sequence[tuple[str, _Row, bool]], skipped: list[tuple[str, str]], path: Path) -> Measurements:
     if not kept:
         raise MeasurementError(f"{path}: no row can be predicted; first reason: {skipped[0][1]}")
     rows = [row for _, row, _ in kept]

@@ -1,177 +1,24 @@
 """Time of one engine step: every operation of a transformer layer on a roofline with imperfect overlap.
 
-All inputs are records of float arrays that broadcast against each other (models x accelerators x layouts x
-loads);
-all times are seconds per step, all sizes bytes, all rates per second. Formulas: `docs/kernel.md`.
+All inputs are records of float arrays that broadcast against each other (models x accelerators x layouts
+x loads); times are seconds per step, sizes bytes, rates per second. Formulas: `docs/kernel.md`.
 """
-
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ecosystem.inference.batching import Arrays, Floats
+from ecosystem.inference.batching import Floats
 from ecosystem.inference.efficiencies import Efficiencies
+from ecosystem.inference.records import Load, Machine, Operation
 
 TILE_COLUMNS = 128.0
 """Columns of a weight tile: each is a thread block that first fills its pipeline."""
 TILE = 64.0
 """Rows of one matrix instruction on current chips: fewer rows cost as much arithmetic."""
 BALANCED_SPREAD = 0.15
-"""Coefficient of variation of rank loads that a load balancer with spare expert slots leaves: SGLang on 32
-H100
+"""Coefficient of variation of rank loads that a balancer with spare expert slots leaves. SGLang on 32 H100
 reached 6,288 tokens a second, 7,417 with perfect balance (LMSYS 2025-05-05)."""
 ROUTED_NODES = 4.0
 """Nodes that the experts of one token may lie on (group-limited routing of DeepSeek-V3, arXiv 2412.19437)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture(Arrays):
-    """What a model asks of the hardware; parameters are counts per layer."""
-
-    layers: Floats
-    full_layers: Floats
-    windowed_layers: Floats
-    linear_layers: Floats
-    dense_layers: Floats
-    moe_layers: Floats
-    hidden: Floats
-    kv_heads: Floats
-    attention_sharded: Floats
-    attention_copied: Floats
-    key_value: Floats
-    linear: Floats
-    linear_state: Floats
-    dense_ffn: Floats
-    ffn_width: Floats
-    expert: Floats
-    expert_width: Floats
-    shared: Floats
-    experts: Floats
-    experts_per_token: Floats
-    head: Floats
-    cache_width: Floats
-    latent: Floats
-    decode_attention_flops: Floats
-    prefill_attention_flops: Floats
-    index_topk: Floats
-    index_flops: Floats
-    index_width: Floats
-    window: Floats
-    kernels: Floats
-    """Kernels launched in a step, all layers, collectives and quantisation apart."""
-    attention_products: Floats
-    """Matrix products of attention in a step whose input is quantised first where weights are narrow."""
-    ffn_products: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Chip(Arrays):
-    """What an accelerator offers, byte/s and byte."""
-
-    bandwidth: Floats
-    memory: Floats
-    scale_up: Floats
-    domain: Floats
-    scale_out: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Formats(Arrays):
-    """Number formats in use: bytes per number, peak FLOP/s at which each part computes, 1 where that peak is
-    FP4.
-    """
-
-    attention_bytes: Floats
-    gemm_bytes: Floats
-    expert_bytes: Floats
-    cache_bytes: Floats
-    attention_peak: Floats
-    gemm_peak: Floats
-    expert_peak: Floats
-    core_peak: Floats
-    gemm_fp4: Floats
-    expert_fp4: Floats
-    attention_quantised: Floats
-    """1 where the inputs of attention's matrix products are quantised on the fly."""
-    ffn_quantised: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Layout(Arrays):
-    """How a model is spread: tensor parallel x attention data parallel accelerators, experts over `ep`
-    ranks.
-    """
-
-    tp: Floats
-    dp: Floats
-    ep: Floats
-    pp: Floats
-    overlap: Floats
-    """Share of communication hidden behind computation (two micro-batches), 0 for serial engines."""
-    redundancy: Floats
-    """Expert slots per expert: copies of hot experts spread their load (1: none)."""
-    compiled: Floats
-    """1 where the engine compiles the model ahead of time (TensorRT-LLM) and so fuses and overlaps launches.
-    """
-
-    @property
-    def ranks(self) -> Floats:
-        """Accelerators of one pipeline stage."""
-        return self.tp * self.dp
-
-
-@dataclass(frozen=True, slots=True)
-class Load(Arrays):
-    """What one attention rank works on in one step."""
-
-    sequences: Floats
-    """Sequences that decode."""
-    verified: Floats
-    """Tokens of each that the step computes (above 1 under speculative decoding)."""
-    context: Floats
-    """Mean tokens that a decoding sequence attends to."""
-    prefill: Floats
-    """Tokens of prompts that ride in the step."""
-    prefill_context: Floats
-    """Mean tokens that a prompt token attends to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One kind of work in a step, seconds by resource."""
-
-    name: str
-    memory: Floats
-    arithmetic: Floats
-    network: Floats
-    fixed: Floats
-    seconds: Floats
-
-    def times(self, parts: Floats) -> "Operation":
-        """The same work `parts` times in a row."""
-        resources = (self.memory, self.arithmetic, self.network, self.fixed, self.seconds)
-        return Operation(self.name, *(parts * seconds for seconds in resources))
-
-    @property
-    def binding(self) -> np.ndarray:
-        """The resource that takes longest: 'bandwidth', 'arithmetic', 'network' or 'fixed'."""
-        names = np.array(["bandwidth", "arithmetic", "network", "fixed"])
-        times = np.broadcast_arrays(self.memory, self.arithmetic, self.network, self.fixed)
-        return np.asarray(names[np.argmax(np.stack(times), axis=0)])
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """A model on an accelerator in a layout with number formats: all that a step needs but the load."""
-
-    model: Architecture
-    chip: Chip
-    formats: Formats
-    layout: Layout
-
-    def __getitem__(self, index: Any) -> "Machine":
-        return Machine(self.model[index], self.chip[index], self.formats[index], self.layout[index])
 
 
 ZERO = np.zeros(())
@@ -280,9 +127,7 @@ def _attention(m: Machine, load: Load, eff: Efficiencies) -> Operation:
     prompt_seen = np.where(sparse, np.minimum(load.prefill_context, a.index_topk), load.prefill_context)
     prompt_span = a.full_layers * prompt_seen + a.windowed_layers * np.minimum(load.prefill_context, a.window)
     flops = flops + load.prefill * prompt_span * a.prefill_attention_flops / tp + index_flops
-    flops = (
-        flops + 6.0 * (load.sequences * load.verified + load.prefill) * a.linear_layers * a.linear_state / tp
-    )
+    flops = flops + 6.0 * (load.sequences * load.verified + load.prefill) * a.linear_layers * a.linear_state / tp
     memory = (cache + index + state) / (eff.attention_bandwidth * m.chip.bandwidth)
     arithmetic = _compute(flops, f.core_peak, BF16, m, eff)
     return _roofline("attention", memory, arithmetic, eff.interference)
@@ -326,11 +171,7 @@ def _all_reduce(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
     inside = np.minimum(one_shot, ring)
     nodes = np.maximum(layout.tp / chip.domain, 1.0)
     outside = (
-        2.0
-        * (nodes - 1.0)
-        / nodes
-        * message
-        / (eff.scale_out * chip.scale_out * np.minimum(layout.tp, chip.domain))
+        2.0 * (nodes - 1.0) / nodes * message / (eff.scale_out * chip.scale_out * np.minimum(layout.tp, chip.domain))
     )
     network = count * (np.maximum(inside, outside + latency) - latency)
     fixed = count * latency
@@ -346,13 +187,9 @@ def _all_to_all(m: Machine, load: Load, rows: Floats, eff: Efficiencies) -> Oper
     copies = hit * slices * (1.0 - 1.0 / layout.ranks)
     nodes = np.maximum(layout.ranks / chip.domain, 1.0)
     away = 1.0 - 1.0 / nodes
-    node_copies = (
-        np.minimum(nodes * (1.0 - np.power(1.0 - 1.0 / nodes, a.experts_per_token)), ROUTED_NODES) * away
-    )
+    node_copies = np.minimum(nodes * (1.0 - np.power(1.0 - 1.0 / nodes, a.experts_per_token)), ROUTED_NODES) * away
     rank_copies = copies * away
-    decode_share = np.divide(
-        load.sequences * load.verified, rows, out=np.ones(np.shape(rows)), where=rows > 0
-    )
+    decode_share = np.divide(load.sequences * load.verified, rows, out=np.ones(np.shape(rows)), where=rows > 0)
     remote = decode_share * rank_copies + (1.0 - decode_share) * np.minimum(node_copies, rank_copies)
     token = rows / layout.tp * a.hidden * (m.formats.expert_bytes.clip(1.0, 2.0) + 2.0)
     inside = token * (copies - decode_share * rank_copies) / (eff.scale_up * chip.scale_up)
@@ -405,7 +242,7 @@ def step_operations(machine: Machine, load: Load, eff: Efficiencies) -> tuple[Op
 def hidden_communication(machine: Machine, operations: tuple[Operation, ...]) -> Floats:
     """Seconds of communication that run behind computation."""
     communication = sum((o.network for o in operations), ZERO)
-    computation = sum((o.seconds - o.network - o.fixed for o in operations), ZERO)
+    computation = sum((o.seconds - o.network for o in operations), ZERO)
     return machine.layout.overlap * np.minimum(communication, computation)
 
 

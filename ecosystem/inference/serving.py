@@ -4,7 +4,8 @@ import numpy as np
 
 from ecosystem.inference.batching import Floats
 from ecosystem.inference.efficiencies import Efficiencies
-from ecosystem.inference.roofline import Load, Machine, step_seconds
+from ecosystem.inference.records import Load, Machine
+from ecosystem.inference.roofline import step_seconds
 
 CHUNK = 8192.0
 """Tokens of prompts that an engine takes into one step at most."""
@@ -24,9 +25,7 @@ def decode_seconds(
     return step_seconds(machine, load, eff)
 
 
-def prefill_seconds(
-    machine: Machine, tokens: Floats, eff: Efficiencies, *, context: Floats | None = None
-) -> Floats:
+def prefill_seconds(machine: Machine, tokens: Floats, eff: Efficiencies, *, context: Floats | None = None) -> Floats:
     """One step on `tokens` prompt tokens per attention rank; by default one causal prompt (mean context
     half).
     """
@@ -52,9 +51,7 @@ def mixed_tpot(
     context = input_len + output_len / 2.0 if context is None else context
     decode = decode_seconds(machine, sequences, context, eff)
     chunk = np.minimum(input_len, CHUNK)
-    with_prompt = step_seconds(
-        machine, Load(sequences / machine.layout.pp, ONE, context, chunk, input_len / 2.0), eff
-    )
+    with_prompt = step_seconds(machine, Load(sequences / machine.layout.pp, ONE, context, chunk, input_len / 2.0), eff)
     prompt = (with_prompt - decode) * input_len / chunk
     others = np.maximum(sequences * machine.layout.dp - 1.0, 0.0) / machine.layout.dp
     # x = output_len TPOT solves x (x + p) = D (x + p) + others p x, with D = output_len t_decode, p =

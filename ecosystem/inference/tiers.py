@@ -8,16 +8,14 @@ from typing import Literal
 from ecosystem.inference.cards import Accelerator, ModelCard
 from ecosystem.inference.efficiencies import Efficiencies
 from ecosystem.inference.machines import layout
-from ecosystem.inference.roofline import Layout
+from ecosystem.inference.records import Layout
 
 TierName = Literal["naive", "tuned", "wide"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Engine habits of one quality of deployment. All values are judgement, from how such engines ran in
-    2024-25.
-    """
+    """Engine habits of one quality of deployment; judgement, from how engines ran in 2024-25."""
 
     name: TierName
     disaggregated: bool
@@ -51,7 +49,7 @@ TIERS: dict[TierName, Tier] = {
         expert_ranks=1, quantised=True,
     ),
     "wide": Tier(
-        name="wide", disaggregated=True, batch_cap=1024.0, launch_factor=1.0, overlap=0.65, redundancy=1.125,
+        name="wide", disaggregated=True, batch_cap=1024.0, launch_factor=1.0, overlap=0.5, redundancy=1.125,
         expert_ranks=144, quantised=True,
     ),
 }  # fmt: skip

@@ -15,7 +15,8 @@ from ecosystem.inference.deployment import memory_batch
 from ecosystem.inference.efficiencies import Efficiencies
 from ecosystem.inference.machines import layout, machine
 from ecosystem.inference.measurements import Measurements
-from ecosystem.inference.roofline import Load, step_seconds
+from ecosystem.inference.records import Load
+from ecosystem.inference.roofline import step_seconds
 from ecosystem.inference.serving import decode_seconds, mixed_tpot
 from ecosystem.inference.tiers import TIERS
 
@@ -44,9 +45,7 @@ def predict_tpot_ms(rows: Measurements, eff: Efficiencies) -> Floats:
     held = np.maximum(memory_batch(rows.machine, context), 1.0)
     sequences = np.minimum(rows.sequences, held)
     mixed = mixed_tpot(rows.machine, sequences, rows.input_len, rows.output_len, eff)
-    return np.asarray(
-        1e3 * np.where(rows.mixed, mixed, decode_seconds(rows.machine, sequences, context, eff))
-    )
+    return np.asarray(1e3 * np.where(rows.mixed, mixed, decode_seconds(rows.machine, sequences, context, eff)))
 
 
 def score(name: str, predicted: Floats, measured: Floats) -> Score:
@@ -55,17 +54,12 @@ def score(name: str, predicted: Floats, measured: Floats) -> Score:
     if error.size == 0:
         return Score(name, 0, np.nan, np.nan, np.nan)
     size = np.abs(error)
-    return Score(
-        name, error.size, float(np.median(size)), float(np.quantile(size, 0.9)), float(np.median(error))
-    )
+    return Score(name, error.size, float(np.median(size)), float(np.quantile(size, 0.9)), float(np.median(error)))
 
 
 def scores_by(labels: NDArray[np.str_], predicted: Floats, measured: Floats) -> list[Score]:
     """One score per label, sorted by name."""
-    return [
-        score(str(label), predicted[labels == label], measured[labels == label])
-        for label in np.unique(labels)
-    ]
+    return [score(str(label), predicted[labels == label], measured[labels == label]) for label in np.unique(labels)]
 
 
 def leave_one_out(
@@ -114,9 +108,7 @@ def _wide_speed(row: dict[str, str], eff: Efficiencies) -> float:
     copies = habits.redundancy if ranks > 8 else 1.0
     speeds = []
     for overlap in (0.0, habits.overlap):
-        spread = layout(
-            tp=int(row["tp"]), dp=int(row["attention_dp"]), ep=ranks, overlap=overlap, redundancy=copies
-        )
+        spread = layout(tp=int(row["tp"]), dp=int(row["attention_dp"]), ep=ranks, overlap=overlap, redundancy=copies)
         deployed = machine(model, accelerator, row["weights"], spread)
         context = np.asarray(float(row["context_len"] or 0.0))
         none, one = np.zeros(()), np.ones(())

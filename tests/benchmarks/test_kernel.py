@@ -26,9 +26,7 @@ def test_lookup_of_a_month(benchmark: Any) -> None:
     """Goal: under 100 microseconds for 40 models on 12 accelerators."""
     models = (tuple(load_models()) * 3)[:40]
     chips = tuple(load_accelerators())[:12]
-    built = curves.ServingCurves.build(
-        models, chips, input_len=2000, output_len=500, tpot_limit_ms=60, tier="tuned"
-    )
+    built = curves.ServingCurves.build(models, chips, input_len=2000, output_len=500, tpot_limit_ms=60, tier="tuned")
     hours = benchmark(built.hours_per_mtok, np.geomspace(0.01, 1e4, 40))
     assert hours.shape == (40, 12, 3)
 
@@ -39,8 +37,6 @@ def test_build_of_curves(benchmark: Any) -> None:
     def build() -> curves.ServingCurves:
         curves._solve.cache_clear()
         models, chips = tuple(load_models()), tuple(load_accelerators())
-        return curves.ServingCurves.build(
-            models, chips, input_len=2000, output_len=500, tpot_limit_ms=60, tier="wide"
-        )
+        return curves.ServingCurves.build(models, chips, input_len=2000, output_len=500, tpot_limit_ms=60, tier="wide")
 
     assert benchmark(build).hours.shape[0] == len(load_models())

@@ -57,7 +57,7 @@ def test_cost_explains_one_deployment(capsys: pytest.CaptureFixture[str]) -> Non
     assert {o["binding"] for o in result["decode"]["operations"]} >= {"bandwidth", "network", "fixed"}
     status, out, _ = run(capsys, *arguments)
     assert status == 0
-    assert "limited by latency promise" in out
+    assert "limited by memory" in out
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,7 @@ def test_cost_explains_one_deployment(capsys: pytest.CaptureFixture[str]) -> Non
         (("validate", "no-such-file.csv"), 1, "cannot read no-such-file.csv"),
     ],
 )
-def test_refusals(
-    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], status: int, message: str
-) -> None:
+def test_refusals(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], status: int, message: str) -> None:
     code, _, err = run(capsys, *arguments)
     assert code == status
     assert message in err
@@ -88,9 +86,7 @@ c,openai/gpt-oss-120b,abacus,agg,fp4,1024,1024,16,1,7
 """
 
 
-def test_validate_scores_a_file_and_writes_predictions(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_validate_scores_a_file_and_writes_predictions(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file, out_file = tmp_path / "rows.csv", tmp_path / "predictions.csv"
     file.write_text(ROWS)
     status, out, _ = run(capsys, "validate", str(file), "--out", str(out_file))

@@ -19,9 +19,7 @@ def test_totals_match_the_published_figures(name: str) -> None:
     if name.startswith("Kimi"):  # published as "1 trillion"
         assert total == pytest.approx(1026, abs=1)
     else:
-        assert total == pytest.approx(
-            card.published_total_b, abs=max(rounding, 0.01 * card.published_total_b)
-        )
+        assert total == pytest.approx(card.published_total_b, abs=max(rounding, 0.01 * card.published_total_b))
     assert card.active_parameters / 1e9 == pytest.approx(card.published_active_b, abs=1.0, rel=0.01)
 
 

@@ -33,15 +33,12 @@ def test_tiers_span_fifty_times_for_a_deepseek_class_model() -> None:
 def test_a_tighter_promise_gives_smaller_batches_at_higher_cost() -> None:
     m = machine(load_models()["DeepSeek-V3"], load_accelerators()["H200_SXM"], "fp8", layout(dp=16, ep=16))
     results = [
-        saturate(m, Workload(2000.0, 500.0, limit), shipped(), disaggregated=True)
-        for limit in (30.0, 60.0, 120.0)
+        saturate(m, Workload(2000.0, 500.0, limit), shipped(), disaggregated=True) for limit in (30.0, 60.0, 120.0)
     ]
     batches = [float(r.batch) for r in results]
     assert batches == sorted(batches)
     assert batches[0] < batches[-1]
-    assert [float(r.seconds[2]) for r in results] == sorted(
-        (float(r.seconds[2]) for r in results), reverse=True
-    )
+    assert [float(r.seconds[2]) for r in results] == sorted((float(r.seconds[2]) for r in results), reverse=True)
     assert str(results[0].limit) == "latency promise"
     assert float(results[0].tpot) <= 0.030
 

@@ -12,7 +12,8 @@ from ecosystem.inference.cards import load_accelerators, load_models
 from ecosystem.inference.deployment import memory_batch
 from ecosystem.inference.efficiencies import shipped, textbook
 from ecosystem.inference.machines import layout, machine, stack
-from ecosystem.inference.roofline import Load, Machine, step_operations, step_seconds, touched_experts
+from ecosystem.inference.records import Load, Machine
+from ecosystem.inference.roofline import step_operations, step_seconds, touched_experts
 from ecosystem.inference.serving import decode_seconds, mixed_tpot, prefill_seconds
 
 EFF = shipped()
@@ -57,9 +58,7 @@ def test_faster_hardware_is_never_slower(
 ) -> None:
     m = built(model, chip, "fp8", spread)
     better = dataclasses.replace(m.chip, **{part: getattr(m.chip, part) * 1.7})
-    assert decode(dataclasses.replace(m, chip=better), batch, context) <= decode(m, batch, context) * (
-        1 + 1e-12
-    )
+    assert decode(dataclasses.replace(m, chip=better), batch, context) <= decode(m, batch, context) * (1 + 1e-12)
 
 
 @settings(max_examples=40, deadline=None)
@@ -70,9 +69,7 @@ def test_more_arithmetic_is_never_slower(
     m = built(model, chip, "bf16", spread)
     peaks = ("attention_peak", "gemm_peak", "expert_peak", "core_peak")
     better = dataclasses.replace(m.formats, **{peak: getattr(m.formats, peak) * 2.0 for peak in peaks})
-    assert decode(dataclasses.replace(m, formats=better), batch, context) <= decode(m, batch, context) * (
-        1 + 1e-12
-    )
+    assert decode(dataclasses.replace(m, formats=better), batch, context) <= decode(m, batch, context) * (1 + 1e-12)
 
 
 @settings(max_examples=40, deadline=None)
@@ -82,9 +79,7 @@ def test_fp8_is_no_slower_than_bf16_where_matrices_dominate(
 ) -> None:
     narrow, wide = built(model, chip, "fp8", spread), built(model, chip, "bf16", spread)
     load = Load(np.asarray(batch), np.ones(()), np.asarray(context), np.zeros(()), np.zeros(()))
-    for eight, sixteen in zip(
-        step_operations(narrow, load, EFF), step_operations(wide, load, EFF), strict=True
-    ):
+    for eight, sixteen in zip(step_operations(narrow, load, EFF), step_operations(wide, load, EFF), strict=True):
         if eight.name != "kernel launches":  # quantising activations costs launches
             assert eight.seconds <= sixteen.seconds * (1 + 1e-12), eight.name
 
@@ -188,9 +183,7 @@ def test_memory_holds_fewer_sequences_with_longer_context() -> None:
 
 
 def test_a_stack_gives_what_each_machine_gives() -> None:
-    parts = [
-        built(m, c, "fp8", (8, 1, 8)) for m in ("DeepSeek-V3", "GLM-5", "Llama-3.1-8B") for c in CHIPS[:4]
-    ]
+    parts = [built(m, c, "fp8", (8, 1, 8)) for m in ("DeepSeek-V3", "GLM-5", "Llama-3.1-8B") for c in CHIPS[:4]]
     together = decode(stack(parts), np.full(len(parts), 16.0), 3000.0)
     np.testing.assert_allclose(together, [float(decode(m, 16.0, 3000.0)) for m in parts], rtol=1e-12)
 

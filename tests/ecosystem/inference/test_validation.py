@@ -129,9 +129,7 @@ def test_rows_without_a_card_are_listed_with_the_reason(tmp_path: Path) -> None:
         ((HEADER, ROW.replace("h200_sxm", "abacus")), "no row can be predicted"),
     ],
 )
-def test_malformed_files_are_refused_naming_the_place(
-    tmp_path: Path, lines: tuple[str, ...], message: str
-) -> None:
+def test_malformed_files_are_refused_naming_the_place(tmp_path: Path, lines: tuple[str, ...], message: str) -> None:
     with pytest.raises(MeasurementError, match=message):
         read(written(tmp_path, *lines))
 
