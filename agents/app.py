@@ -75,9 +75,7 @@ class AppSpec(Parameters):
 
     name: str = param(unit="text", source="judgement", role="fact", doc="name shown to people")
     region: str = param(unit="region", source="judgement", role="fact", doc="region of its users")
-    group: str | None = param(
-        None, unit="group", source="judgement", role="fact", doc="integrated group it belongs to"
-    )
+    group: str | None = param(None, unit="group", source="judgement", role="fact", doc="integrated group it belongs to")
     category: Literal["chat", "search", "code", "image"] = param(
         "chat", unit="category", source="judgement", role="fact", doc="what it is used for"
     )
@@ -101,12 +99,8 @@ class AppSpec(Parameters):
         role="fact",
         doc="month of entry; the opening for those already there",
     )
-    supply: SupplySpec = param(
-        unit="supplier", source="judgement", role="fact", doc="first supplier of tokens"
-    )
-    tiers: dict[str, TierSpec] = param(
-        unit="tiers", source="S2-17", role="lever", doc="tiers offered to consumers"
-    )
+    supply: SupplySpec = param(unit="supplier", source="judgement", role="fact", doc="first supplier of tokens")
+    tiers: dict[str, TierSpec] = param(unit="tiers", source="S2-17", role="lever", doc="tiers offered to consumers")
     earning: dict[str, Any] = param(
         {},
         unit="ways",
@@ -266,9 +260,7 @@ class AppSpec(Parameters):
         span=(3, 36),
         doc="H: how far ahead it counts the loss of users",
     )
-    cash: float = param(
-        0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening"
-    )
+    cash: float = param(0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening")
 
     @model_validator(mode="after")
     def _known_ways(self) -> "AppSpec":
@@ -292,14 +284,10 @@ class App(Firm):
     """A B2C app: sells access to its users' attention or to its answers."""
 
     def __init__(self, world: World, firm_id: str, spec: AppSpec) -> None:
-        super().__init__(
-            world, firm_id, tier="apps", region=spec.region, group=spec.group, alive=spec.active_from == 0
-        )
+        super().__init__(world, firm_id, tier="apps", region=spec.region, group=spec.group, alive=spec.active_from == 0)
         self.spec = spec
         self.tiers = list(spec.tiers.items())
-        self.ways: dict[str, Parameters] = {
-            n: WAYS[n].spec.model_validate(t) for n, t in spec.earning.items()
-        }
+        self.ways: dict[str, Parameters] = {n: WAYS[n].spec.model_validate(t) for n, t in spec.earning.items()}
         self.supply = Supply(spec.supply.mode, spec.supply.lab)
         self.pending: tuple[int, Supply] | None = None
         self.fees = {name: tier.price for name, tier in spec.tiers.items()}
@@ -361,9 +349,7 @@ class App(Firm):
         if volume <= 0.0:
             return
         quotes = self.world.supply_quotes(self.agent_id, volume)
-        current = next(
-            (q for q in quotes if q.mode == self.supply.mode and q.supplier == self.supply.supplier), None
-        )
+        current = next((q for q in quotes if q.mode == self.supply.mode and q.supplier == self.supply.supplier), None)
         if current is None:
             return
         best = min(quotes, key=lambda q: (self._supply_cost(q, current), q.mode, q.supplier))
@@ -380,7 +366,7 @@ class App(Firm):
         return quote.cost + self.spec.quality_value * lost * max(self.smoothed_revenue, 0.0)
 
     def _plan_search(self) -> None:
-        """Build an own index where the quoted price of search calls makes that cheaper; stop buying when it is ready."""
+        """Build an own index where quoted search calls cost more; stop buying when it is ready."""
         if self.search_supplier is None or not self.world.on("make_or_buy"):
             return
         price = self.world.search_price(self.search_supplier)
@@ -444,9 +430,7 @@ class App(Firm):
         other = self.usage.other_revenue_per_query
         target = 1.0 / loss - (other * 1000.0 / cpm if cpm > 0.0 else 0.0)
         target = min(max(target, 0.0), ads.slots)
-        return min(
-            max(self.ad_load + 0.1 * (target - self.ad_load) + dither * 0.1 * ads.slots, 0.0), ads.slots
-        )
+        return min(max(self.ad_load + 0.1 * (target - self.ad_load) + dither * 0.1 * ads.slots, 0.0), ads.slots)
 
     def plan_marketing(self) -> None:
         """Buy users while funded: spending follows runway and sentiment; the cost of a user rises with spending."""
@@ -466,11 +450,7 @@ class App(Firm):
 
     def reconsider(self) -> None:
         """Every six months, weigh ways of earning it lacks: quoted profit of peers who use them (imitation, logit)."""
-        if (
-            not self.spec.reconsiders
-            or self.world.month < self._next_review
-            or not self.world.on("choice_of_earning")
-        ):
+        if not self.spec.reconsiders or self.world.month < self._next_review or not self.world.on("choice_of_earning"):
             return
         self._next_review += 6
         per_user = self.books_per_user()
@@ -513,18 +493,14 @@ class App(Firm):
         """Bring in the money of every way of earning and pay what it costs at once."""
         for name, terms in self.ways.items():
             for receipt in WAYS[name].receipts(terms, self, usage):
-                self.world.trade(
-                    receipt.payer, self.agent_id, receipt.kind, receipt.amount, receipt.quantity, None
-                )
+                self.world.trade(receipt.payer, self.agent_id, receipt.kind, receipt.amount, receipt.quantity, None)
                 if receipt.fee > 0.0:
                     self.pay(receipt.fee_to, receipt.fee_to, receipt.fee, "cost_of_sales")
 
     def settle(self) -> None:
         """Pay marketing, staff and the own index."""
         self.pay("media", "media", self.marketing, "marketing", self.acquired)
-        scale = (
-            min(max(self.runway / 6.0, 0.3), 1.0) if not self.world.funded_by_group(self.agent_id) else 1.0
-        )
+        scale = min(max(self.runway / 6.0, 0.3), 1.0) if not self.world.funded_by_group(self.agent_id) else 1.0
         self.pay("staff", "staff", self.spec.staff * scale, "staff")
         if self.spec.search_calls > 0.0 and (self.search_supplier is None or self.index_due is not None):
             self.pay("overhead", "overhead", self.spec.index_cost, "cost_of_sales")

@@ -75,9 +75,7 @@ def _balance(law: ChoiceLaw, offers: ConsumerOffers, state: PublicState) -> Arra
     return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 
 
-def fit_wtp_level(
-    spec: ConsumersSpec, offers: ConsumerOffers, opening_users: Array, conversion: float
-) -> float:
+def fit_wtp_level(spec: ConsumersSpec, offers: ConsumerOffers, opening_users: Array, conversion: float) -> float:
     """Return the `wtp_level` at which the share `conversion` of users pays in the opening month, by
     bisection.
 

@@ -64,12 +64,8 @@ class ChipmakerSpec(Parameters):
     """Parameters of one chipmaker."""
 
     name: str = param(unit="text", source="judgement", role="fact", doc="name shown to people")
-    region: str = param(
-        unit="region", source="judgement", role="fact", doc="home region: export rules look at it"
-    )
-    group: str | None = param(
-        None, unit="group", source="judgement", role="fact", doc="integrated group it belongs to"
-    )
+    region: str = param(unit="region", source="judgement", role="fact", doc="home region: export rules look at it")
+    group: str | None = param(None, unit="group", source="judgement", role="fact", doc="integrated group it belongs to")
     lines: dict[str, LineSpec] = param(
         unit="regions", source="accelerators.toml", role="fact", doc="product line by region of sale"
     )
@@ -264,9 +260,7 @@ class ChipmakerSpec(Parameters):
         span=(0, 0.3),
         doc="share of the order value due on cancellation",
     )
-    cash: float = param(
-        0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening"
-    )
+    cash: float = param(0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening")
     circular_share: float = param(
         0.0,
         unit="1",
@@ -400,9 +394,7 @@ class Chipmaker(Firm):
             self._update_mix(line)
             lead = line.mix(0)
             oldest = next(iter(lead))
-            per_h100 = (
-                line.spec.opening_price / self.world.performance[line.spec.products[oldest].accelerator]
-            )
+            per_h100 = line.spec.opening_price / self.world.performance[line.spec.products[oldest].accelerator]
             line.price = per_h100
             sold = self.spec.opening_sales.get(region, 0.0) / per_h100
             line.reference = max(12.0 * sold / line.perf, 1.0)
@@ -536,11 +528,7 @@ class Chipmaker(Firm):
             target = self.spec.inventory_months * line.shipped
             needs[region] = max(open_backlog + target - line.inventory, 0.0) / line.perf
         total = math.fsum(needs.values())
-        scale = (
-            min(1.0, self.capacity * self.world.capacity_factor(self.agent_id) / total)
-            if total > 0.0
-            else 0.0
-        )
+        scale = min(1.0, self.capacity * self.world.capacity_factor(self.agent_id) / total) if total > 0.0 else 0.0
         self.produced = total * scale
         for region, line in self.lines.items():
             units = needs[region] * scale
@@ -573,9 +561,7 @@ class Chipmaker(Firm):
         self.lead_time = backlog / self.capacity if self.capacity > 0.0 else 0.0
         coming = math.fsum(units for _, units in self.pipeline)
         rest = spec.rest_lead_time * self.capacity
-        expected = (
-            self.orders.forecast(spec.construction_months, self.world.sentiment) + (backlog - rest) / 24.0
-        )
+        expected = self.orders.forecast(spec.construction_months, self.world.sentiment) + (backlog - rest) / 24.0
         self._starts = max(spec.start_speed * (expected - self.capacity - spec.supply_line * coming), 0.0)
         cost = spec.capacity_cost * self._starts
         if self._starts > 0.0 and cost < 0.5 * self.cash:

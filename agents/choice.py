@@ -172,9 +172,7 @@ class ChoiceLaw:
             elsewhere = np.log(np.maximum(1.0 - state.first, 1e-12))
             value[self.firsts :] += spec.lambda_app * elsewhere[app]
         outside = spec.outside_drift * (self.level(offers.frontier) - 1.0) / spec.price_scale
-        shares, utility = nested_logit_shares(
-            value, app, spec.lambda_tier, spec.lambda_app, outside, offers.available
-        )
+        shares, utility = nested_logit_shares(value, app, spec.lambda_tier, spec.lambda_app, outside, offers.available)
         return shares, spec.price_scale * self.wtp * (utility - outside)
 
     def leaving(self, offers: ConsumerOffers, shares: Array, last_fee: Array) -> Array:

@@ -10,6 +10,7 @@ from typing import Literal
 from agents.expectations import Trend
 from agents.firm import Firm
 from agents.hosting import HostedModel, HostingSpec
+from agents.ordering import order_quantity
 from agents.parameters import Parameters, param
 from agents.pricing import own_elasticity, target_price
 from agents.world import World
@@ -22,18 +23,14 @@ class CloudSpec(Parameters):
     """Parameters of one cloud."""
 
     name: str = param(unit="text", source="judgement", role="fact", doc="name shown to people")
-    region: str = param(
-        unit="region", source="judgement", role="fact", doc="region it serves and buys chips in"
-    )
+    region: str = param(unit="region", source="judgement", role="fact", doc="region it serves and buys chips in")
     kind: Literal["reseller", "integrated"] = param(
         unit="kind",
         source="judgement",
         role="fact",
         doc="reseller (debt) or integrated owner (group cash flow)",
     )
-    group: str | None = param(
-        None, unit="group", source="judgement", role="fact", doc="integrated group it belongs to"
-    )
+    group: str | None = param(None, unit="group", source="judgement", role="fact", doc="integrated group it belongs to")
     fleet: dict[str, float] = param(
         unit="H100-equivalents by accelerator",
         source="opening balance",
@@ -83,9 +80,7 @@ class CloudSpec(Parameters):
     discount_rate: float = param(
         0.10, unit="1/year", source="F-K11", ge=0, le=1, span=(0.06, 0.15), doc="r: cost of capital"
     )
-    life: int = param(
-        5, unit="years", source="F-K11", ge=2, le=10, span=(3, 6), doc="useful life of an accelerator"
-    )
+    life: int = param(5, unit="years", source="F-K11", ge=2, le=10, span=(3, 6), doc="useful life of an accelerator")
     power_price: float = param(
         0.075,
         unit="USD/kWh",
@@ -212,12 +207,8 @@ class CloudSpec(Parameters):
         span=(0.4, 1),
         doc="phi: share of group cash flow that may go into accelerators",
     )
-    debt: float = param(
-        0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="debt at the opening"
-    )
-    debt_rate: float = param(
-        0.11, unit="1/year", source="F-K9", ge=0, le=1, span=(0.04, 0.15), doc="interest on debt"
-    )
+    debt: float = param(0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="debt at the opening")
+    debt_rate: float = param(0.11, unit="1/year", source="F-K9", ge=0, le=1, span=(0.04, 0.15), doc="interest on debt")
     debt_limit: float = param(
         3.5,
         unit="years of revenue",
@@ -286,12 +277,8 @@ class CloudSpec(Parameters):
         role="fact",
         doc="hours rented from resellers at the opening to serve own customers",
     )
-    staff: float = param(
-        0.0, unit="USD/month", source="judgement", ge=0, role="fact", doc="sales and administration"
-    )
-    cash: float = param(
-        0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening"
-    )
+    staff: float = param(0.0, unit="USD/month", source="judgement", ge=0, role="fact", doc="sales and administration")
+    cash: float = param(0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening")
     payout: float = param(
         0.0, unit="1", source="judgement", ge=0, le=1, doc="share of net profit paid out", span=(0, 1)
     )
@@ -468,19 +455,18 @@ class Cloud(Firm):
         quote = world.chip_quote(self.region)
         lead = quote.lead_time + 1.0
         ahead = world.month + round(lead)
-        retiring = math.fsum(
-            size for due, cohort in self.cohorts.items() if due <= ahead for _, size, _ in cohort
-        )
-        wanted = self.demand.forecast(lead, world.sentiment) / (spec.target_utilisation * HOURS)
-        gap = wanted + retiring - self.size - self.on_order - self.overflow.hours / HOURS
+        retiring = math.fsum(size for due, cohort in self.cohorts.items() if due <= ahead for _, size, _ in cohort)
+        per_hour = 1.0 / (spec.target_utilisation * HOURS)
+        wanted = self.demand.forecast(lead, world.sentiment) * per_hour
+        growth = self.demand.forecast(lead + 1.0, world.sentiment) * per_hour - wanted
+        position = self.size + self.on_order + self.overflow.hours / HOURS
+        gap = wanted + retiring - position
         ratio = self.rent / self.user_cost
-        worth = (
-            min(max((ratio - 1.0) / (spec.full_hurdle - 1.0), 0.0), 1.0)
-            if world.on("investment_hurdle")
-            else 1.0
-        )
+        worth = min(max((ratio - 1.0) / (spec.full_hurdle - 1.0), 0.0), 1.0) if world.on("investment_hurdle") else 1.0
         pad = spec.padding * max(lead / 3.0 - 1.0, 0.0) if world.on("order_padding") else 0.0
-        order = spec.order_speed * max(gap, 0.0) * worth * (1.0 + min(pad, 1.0))
+        use = growth + retiring / max(lead, 1.0)
+        order = max(order_quantity(wanted + retiring, position, use, spec.order_speed), 0.0)
+        order *= worth * (1.0 + min(pad, 1.0))
         order = min(order, self._order_limit() / (quote.price * (1.0 + spec.overhead)))
         self._cancel = spec.order_speed * max(-gap - 0.1 * self.size, 0.0)
         self._orders = world.split_order(self.agent_id, self.region, order)
@@ -503,9 +489,7 @@ class Cloud(Firm):
             return
         window = self.spent_on_chips[-36:]
         three_years = math.fsum(window) * 36.0 / max(len(window), 1)
-        if three_years * spec.own_silicon_share > spec.own_silicon_fixed / (
-            1.0 - spec.own_silicon_cost + 1e-9
-        ):
+        if three_years * spec.own_silicon_share > spec.own_silicon_fixed / (1.0 - spec.own_silicon_cost + 1e-9):
             self.own_silicon_from = self.world.month + spec.own_silicon_delay
 
     def commit(self) -> None:
@@ -576,9 +560,7 @@ class Cloud(Firm):
         """Pay power, operations, staff, own-silicon development, interest and principal; depreciate."""
         spec = self.spec
         self.pay("power", "power", self.running_cost, "cost_of_sales")
-        self.pay(
-            "staff", "staff", spec.staff * max(self.hours_sold / max(self.demand.level, 1.0), 0.5), "staff"
-        )
+        self.pay("staff", "staff", spec.staff * max(self.hours_sold / max(self.demand.level, 1.0), 0.5), "staff")
         self.books.depreciation += self.depreciation
         self.book_value = max(self.book_value - self.depreciation, 0.0)
         if self.own_silicon_from is not None and not self.own_silicon_ready and spec.own_silicon_delay:

@@ -109,13 +109,9 @@ class ComputeDemand(EconomicAgent):
         world = self.world
         fade = spec.fade**world.month
         self.trend *= 1.0 + (spec.growth * fade if world.on("other_demand_growth") else 0.0)
-        self.on_premise_trend *= 1.0 + (
-            spec.on_premise_growth * fade if world.on("other_demand_growth") else 0.0
-        )
+        self.on_premise_trend *= 1.0 + (spec.on_premise_growth * fade if world.on("other_demand_growth") else 0.0)
         if world.on("demand_shocks"):
-            self.shock = 0.8 * self.shock + spec.noise * float(
-                world.stream(f"{self.agent_id}.shock").standard_normal()
-            )
+            self.shock = 0.8 * self.shock + spec.noise * float(world.stream(f"{self.agent_id}.shock").standard_normal())
         level = self.trend * math.exp(self.shock) * world.demand_boost(self.region)
         relative = {c: world.rent(c) / rent for c, rent in self.opening_rent.items() if world.is_alive(c)}
         if not relative:
@@ -142,6 +138,4 @@ class ComputeDemand(EconomicAgent):
         quote = self.world.chip_quote(self.region)
         opening = math.fsum(spec.on_premise.values()) / self.opening_quote
         price_effect = (quote.price / self.opening_quote) ** -spec.on_premise_elasticity
-        self.chips_wanted = (
-            opening * self.on_premise_trend * price_effect * self.world.demand_boost(self.region)
-        )
+        self.chips_wanted = opening * self.on_premise_trend * price_effect * self.world.demand_boost(self.region)

@@ -40,12 +40,8 @@ class EnterpriseSpec(Parameters):
         span=(0.03, 0.2),
         doc="share of firms that use API tokens at the opening",
     )
-    innovation: float = param(
-        0.002, unit="1/month", source="judgement", ge=0, le=1, span=(0.001, 0.01), doc="Bass p"
-    )
-    imitation: float = param(
-        0.10, unit="1/month", source="judgement", ge=0, le=2, span=(0.05, 0.2), doc="Bass q"
-    )
+    innovation: float = param(0.002, unit="1/month", source="judgement", ge=0, le=1, span=(0.001, 0.01), doc="Bass p")
+    imitation: float = param(0.10, unit="1/month", source="judgement", ge=0, le=2, span=(0.05, 0.2), doc="Bass q")
     intensity: float = param(
         10.0,
         unit="1",
@@ -239,9 +235,7 @@ class Enterprise(EconomicAgent):
     def _index(self, offers: list[TokenOffer]) -> float:
         """Return the log quality-adjusted price, share-weighted: doubling identical suppliers does not change it."""
         worth = self.spec.quality_demand * self.spec.quality_weight / self.spec.substitution_models
-        return math.fsum(
-            self.shares.get(o.key, 0.0) * (math.log(self._price(o)) - worth * o.quality) for o in offers
-        )
+        return math.fsum(self.shares.get(o.key, 0.0) * (math.log(self._price(o)) - worth * o.quality) for o in offers)
 
     def plan_volume(self, offers: list[TokenOffer]) -> None:
         """Set the month's volume: adoption, agent intensity, price (short and long run), satiation, budget."""
@@ -272,20 +266,14 @@ class Enterprise(EconomicAgent):
         )
         spending = volume * self.mean_price(offers)
         self.budget_binds = spending > budget
-        self.volume = (
-            volume * (budget / spending) if self.budget_binds and world.on("enterprise_budget") else volume
-        )
+        self.volume = volume * (budget / spending) if self.budget_binds and world.on("enterprise_budget") else volume
 
     def _intensity(self) -> float:
         """Return tokens per task over the opening: agents spread along an exact logistic."""
         spec = self.spec
         if not self.world.on("agent_intensity"):
             return 1.0
-        odds = (
-            spec.intensity_open
-            / (1.0 - spec.intensity_open)
-            * math.exp(spec.intensity_speed * self.world.month)
-        )
+        odds = spec.intensity_open / (1.0 - spec.intensity_open) * math.exp(spec.intensity_speed * self.world.month)
         now = odds / (1.0 + odds)
         return (1.0 + (spec.intensity - 1.0) * now) / (1.0 + (spec.intensity - 1.0) * spec.intensity_open)
 

@@ -1,5 +1,7 @@
 """Damped-trend (Holt) expectations, so that a growing market is not under-ordered for ever."""
 
+import math
+
 from agents.parameters import Parameters, param
 
 MAX_MONTHLY_GROWTH = 0.5
@@ -61,4 +63,5 @@ class Trend:
         """
         phi = self.spec.damping
         steps = phi * (1.0 - phi**months_ahead) / (1.0 - phi) if phi < 1.0 else months_ahead
-        return self.level * max(1.0 + sentiment * self.growth, 0.5) ** steps
+        growth = max(1.0 + sentiment * self.growth, 0.5)
+        return self.level * math.exp(steps * math.log(growth))

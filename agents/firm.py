@@ -9,7 +9,16 @@ Tier = Literal["chips", "clouds", "labs", "apps"]
 TIERS: tuple[Tier, ...] = ("chips", "clouds", "labs", "apps")
 
 Expense = Literal[
-    "cost_of_sales", "research", "marketing", "staff", "overhead", "interest", "tax", "capex", "financial"
+    "cost_of_sales",
+    "research",
+    "research_staff",
+    "marketing",
+    "staff",
+    "overhead",
+    "interest",
+    "tax",
+    "capex",
+    "financial",
 ]
 
 
@@ -25,6 +34,7 @@ class Books:
         "marketing",
         "overhead",
         "research",
+        "research_staff",
         "research_staff",
         "revenue",
         "staff",
@@ -60,14 +70,7 @@ class Books:
     @property
     def operating_profit(self) -> float:
         """Gross profit less research, marketing, staff and overhead."""
-        return (
-            self.gross_profit
-            - self.research
-            - self.research_staff
-            - self.marketing
-            - self.staff
-            - self.overhead
-        )
+        return self.gross_profit - self.research - self.research_staff - self.marketing - self.staff - self.overhead
 
     @property
     def net_profit(self) -> float:

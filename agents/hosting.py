@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from agents.parameters import Parameters, param
 from agents.pricing import adjusted_price, own_elasticity, target_price
-from agents.world import World
+from agents.world import LargeOrSmall, World
 
 if TYPE_CHECKING:
     from agents.cloud import Cloud
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class HostingSpec(Parameters):
     """How a cloud hosts one lab's open-weights model."""
 
-    model: str = param(
+    model: LargeOrSmall = param(
         "large", unit="size", source="judgement", role="fact", doc="which of the lab's sizes is hosted"
     )
     from_month: int = param(
@@ -61,9 +61,7 @@ class HostingSpec(Parameters):
     market_elasticity: float = param(
         1.0, unit="1", source="F-P14", ge=0, le=5, span=(0.5, 1.5), doc="eps of demand for the model"
     )
-    price_speed: float = param(
-        0.3, unit="1/month", source="judgement", gt=0, le=1, span=(0.05, 0.5), doc="theta"
-    )
+    price_speed: float = param(0.3, unit="1/month", source="judgement", gt=0, le=1, span=(0.05, 0.5), doc="theta")
     patience: int = param(
         3,
         unit="months",
@@ -119,9 +117,7 @@ class HostedModel:
         spec = self.spec
         was_active = self.active
         self.active = (
-            self.world.open_weights(self.lab)
-            and self.world.month >= spec.from_month
-            and self.losses < spec.patience
+            self.world.open_weights(self.lab) and self.world.month >= spec.from_month and self.losses < spec.patience
         )
         if not self.active:
             return

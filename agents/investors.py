@@ -11,12 +11,8 @@ from agents.world import World
 class InvestorsSpec(Parameters):
     """Parameters of a region's investors."""
 
-    fund: float = param(
-        unit="USD", source="F-I1", ge=0, role="fact", doc="money ready to be invested at the opening"
-    )
-    inflow: float = param(
-        unit="USD/month", source="F-I1", ge=0, role="lever", doc="new money a month at the opening"
-    )
+    fund: float = param(unit="USD", source="F-I1", ge=0, role="fact", doc="money ready to be invested at the opening")
+    inflow: float = param(unit="USD/month", source="F-I1", ge=0, role="lever", doc="new money a month at the opening")
     inflow_growth: float = param(
         0.02, unit="1/month", source="F-I1", ge=-0.1, le=0.1, span=(0, 0.04), doc="growth of the inflow"
     )
@@ -153,9 +149,7 @@ class Investors(EconomicAgent):
         asking = [
             (firm, spec.round_months * firm.burn - firm.cash)
             for firm in candidates
-            if firm.burn > 0.0
-            and firm.runway < spec.raise_below
-            and firm.cash < spec.round_months * firm.burn
+            if firm.burn > 0.0 and firm.runway < spec.raise_below and firm.cash < spec.round_months * firm.burn
         ]
         self.asked = math.fsum(amount for _, amount in asking)
         self.invested = 0.0
@@ -184,7 +178,7 @@ def sentiment_step(sentiment: float, downstream: float, upstream: float, spec: I
 
 def annuity(growth: float, spec: InvestorsSpec, months: int = 240) -> float:
     """Return the present value of one dollar a month that grows at a fading monthly rate, months."""
-    discount = (1.0 + spec.discount_rate) ** (-1.0 / 12.0)
+    discount = math.exp(-math.log1p(spec.discount_rate) / 12.0)
     level, factor, total, g = 1.0, 1.0, 0.0, growth
     for _ in range(months):
         g *= spec.growth_fade
@@ -203,12 +197,13 @@ def efficiency_news(tier: Tier, saving: float, ai_share: float, growth: float, s
     the part of a firm's value that AI makes up (`ai_share`) is touched.
     """
     believed = 1.0 + (saving - 1.0) * spec.credence
-    stock = 1.0 - spec.affected_share * (1.0 - believed ** (spec.believed_elasticity - 1.0))
+    response = math.exp((spec.believed_elasticity - 1.0) * math.log(believed))
+    stock = 1.0 - spec.affected_share * (1.0 - response)
     if tier == "chips":
         flow = max(growth, 0.0) + 1.0 / 60.0
         months = 24.0
         during = max(1.0 - (1.0 - stock) / (months * flow), 0.0)
-        weight = 1.0 - (1.0 + spec.discount_rate) ** (-months / 12.0)
+        weight = -math.expm1(-math.log1p(spec.discount_rate) * months / 12.0)
         factor = weight * during + (1.0 - weight) * stock
     elif tier == "clouds":
         factor = stock

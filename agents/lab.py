@@ -57,12 +57,8 @@ class LabSpec(Parameters):
 
     name: str = param(unit="text", source="judgement", role="fact", doc="name shown to people")
     region: str = param(unit="region", source="judgement", role="fact", doc="region where it rents hours")
-    sells_in: list[str] = param(
-        unit="regions", source="judgement", role="fact", doc="regions where its API is sold"
-    )
-    group: str | None = param(
-        None, unit="group", source="judgement", role="fact", doc="integrated group it belongs to"
-    )
+    sells_in: list[str] = param(unit="regions", source="judgement", role="fact", doc="regions where its API is sold")
+    group: str | None = param(None, unit="group", source="judgement", role="fact", doc="integrated group it belongs to")
     focus: Literal["consumer", "enterprise"] = param(
         unit="focus", source="judgement", role="fact", doc="consumer-led or enterprise-led"
     )
@@ -120,9 +116,7 @@ class LabSpec(Parameters):
     provisioning: float = param(
         1.0, unit="1", source="F-P18", ge=1, le=10, span=(1, 5), doc="capacity held beyond the daily peak"
     )
-    substitution: float = param(
-        2.0, unit="1", source="F-P14", gt=0, le=50, span=(1.2, 4), doc="sigma among models"
-    )
+    substitution: float = param(2.0, unit="1", source="F-P14", gt=0, le=50, span=(1.2, 4), doc="sigma among models")
     market_elasticity: float = param(
         1.0,
         unit="1",
@@ -141,9 +135,7 @@ class LabSpec(Parameters):
         span=(3, 32),
         doc="unit cost of the next best entrant (a third-party host) over own: the limit price",
     )
-    price_speed: float = param(
-        0.2, unit="1/month", source="judgement", gt=0, le=1, span=(0.05, 0.5), doc="theta"
-    )
+    price_speed: float = param(0.2, unit="1/month", source="judgement", gt=0, le=1, span=(0.05, 0.5), doc="theta")
     price_point: bool = param(
         False,
         unit="switch",
@@ -275,9 +267,7 @@ class LabSpec(Parameters):
     box_accelerators: int = param(
         8, unit="accelerators", source="judgement", ge=1, le=72, role="fact", doc="accelerators in a box"
     )
-    cash: float = param(
-        0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening"
-    )
+    cash: float = param(0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening")
 
 
 class LabModel:
@@ -311,9 +301,7 @@ class LabModel:
     def price(self) -> TokenPrice:
         """List price now, USD per Mtok by class."""
         s = self.spec
-        return TokenPrice(
-            s.price_input * self.scale, s.price_cached * self.scale, s.price_output * self.scale
-        )
+        return TokenPrice(s.price_input * self.scale, s.price_cached * self.scale, s.price_output * self.scale)
 
 
 class Lab(Firm):
@@ -345,28 +333,22 @@ class Lab(Firm):
         self.hours_used = 0.0
         self.rent_paid = 0.0
         self.tokens = 0.0
-        self.months_since_release = int(
-            world.stream(f"release_phase.{firm_id}").integers(0, spec.release_months)
-        )
+        self.months_since_release = int(world.stream(f"release_phase.{firm_id}").integers(0, spec.release_months))
         self.opening_revenue = 0.0
         self._next_quality: float | None = None
 
     # --- phase 5: rent, train, release, price ---------------------------------------------------------------
 
     def plan_hours(self) -> None:
-        """Ask clouds for hours: expected serving over the contract's start-up, peak and reserve included, plus training."""
+        """Ask clouds for hours: expected serving, peak and reserve included, plus training."""
         spec = self.spec
         world = self.world
         self._plan_cloud_shares()
-        reserve = (
-            spec.provisioning / world.load_factor if world.on("peak_provisioning") else spec.provisioning
-        )
+        reserve = spec.provisioning / world.load_factor if world.on("peak_provisioning") else spec.provisioning
         serving = self.serving.forecast(1.0, world.sentiment) * reserve
         self.training_planned = self.training_budget / max(self.rent_paid, 1e-9)
         idle = (
-            serving * (1.0 - world.load_factor)
-            if world.on("peak_provisioning") and world.on("night_lending")
-            else 0.0
+            serving * (1.0 - world.load_factor) if world.on("peak_provisioning") and world.on("night_lending") else 0.0
         )
         total = serving + max(self.training_planned - idle, 0.0)
         for cloud, share in self.cloud_shares.items():
@@ -383,7 +365,9 @@ class Lab(Firm):
         rents = {c: self.world.rent(c) for c in self.cloud_shares}
         mean = math.exp(math.fsum(s * math.log(rents[c]) for c, s in self.cloud_shares.items()))
         weights = {
-            c: s * (rents[c] / mean) ** (-0.1 * self.spec.substitution) * math.exp(0.2 * (0.75 - self.world.utilisation(c)))
+            c: s
+            * (rents[c] / mean) ** (-0.1 * self.spec.substitution)
+            * math.exp(0.2 * (0.75 - self.world.utilisation(c)))
             for c, s in self.cloud_shares.items()
         }
         total = math.fsum(weights.values())
@@ -393,9 +377,7 @@ class Lab(Firm):
         """Set the training budget from revenue and cash, cut when the runway is short; develop the next model."""
         spec = self.spec
         world = self.world
-        budget = spec.training_spend + spec.training_share * max(
-            self.smoothed_revenue - self.opening_revenue, 0.0
-        )
+        budget = spec.training_spend + spec.training_share * max(self.smoothed_revenue - self.opening_revenue, 0.0)
         if not world.funded_by_group(self.agent_id):
             budget = max(budget, spec.training_cash * self.cash / spec.training_horizon)
             if self.runway < spec.runway_floor:
@@ -433,9 +415,7 @@ class Lab(Firm):
         if self._next_quality is None or self.open_weights or not self.world.on("open_decision"):
             return
         behind = max(self.world.frontier - self._next_quality, 0.0) / 0.3
-        margin = math.fsum(
-            max(self.world.blend(m.price) - m.unit_cost, 0.0) * m.volume for m in self.models.values()
-        )
+        margin = math.fsum(max(self.world.blend(m.price) - m.unit_cost, 0.0) * m.volume for m in self.models.values())
         if self.spec.ecosystem_gain * min(behind, 1.0) > 0.5 * margin and self.spec.ecosystem_gain > 0.0:
             self.open_weights = True
             self.opened_in = self.world.month
@@ -485,9 +465,7 @@ class Lab(Firm):
             model.scale = model.next_scale
         if self._next_quality is not None:
             self.models["large"].quality = max(self._next_quality, self.models["large"].quality)
-            self.models["small"].quality = max(
-                self.models["large"].quality - self.gap, self.models["small"].quality
-            )
+            self.models["small"].quality = max(self.models["large"].quality - self.gap, self.models["small"].quality)
             self.months_since_release = 0
 
     def publish_weights(self, quality: float | None) -> None:
@@ -513,19 +491,13 @@ class Lab(Firm):
         performance = self.world.chip_quote(self.region).performance
         boxes = size / (self.spec.box_accelerators * performance)
         price = max(self.spec.box_price, 1.05 * value / boxes) if boxes > 0.0 else 0.0
-        self.world.trade(
-            f"enterprises.{self.region}", self.agent_id, "on_premise", boxes * price, boxes, None
-        )
+        self.world.trade(f"enterprises.{self.region}", self.agent_id, "on_premise", boxes * price, boxes, None)
 
     # --- settlement ------------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
         """Pay staff, half of it research, growing slower than revenue."""
-        growth = (
-            max(self.smoothed_revenue / max(self.opening_revenue, 1.0), 0.3)
-            if self.opening_revenue > 0.0
-            else 1.0
-        )
+        growth = max(self.smoothed_revenue / max(self.opening_revenue, 1.0), 0.3) if self.opening_revenue > 0.0 else 1.0
         scale = (
             min(growth**0.5, 8.0) * min(max(self.runway / 6.0, 0.4), 1.0)
             if not self.world.funded_by_group(self.agent_id)

@@ -13,8 +13,6 @@ class ResponseEstimate:
 
     def observe(self, change: float, response: float, noise: float) -> None:
         """Take in one experiment: the lever moved by `change`, the log outcome by `response` (sd `noise`)."""
-        gain = (
-            self._covariance * change / (self.forgetting * noise * noise + change * change * self._covariance)
-        )
+        gain = self._covariance * change / (self.forgetting * noise * noise + change * change * self._covariance)
         self.slope += gain * (response - self.slope * change)
         self._covariance = (1.0 - gain * change) * self._covariance / self.forgetting

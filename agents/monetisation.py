@@ -111,9 +111,7 @@ class AdvertisingSpec(Parameters):
         span=(1, 4),
         doc="slots that an answer page can hold: fewer for a single answer than for a list of links",
     )
-    disclosed: bool = param(
-        True, unit="switch", source="F-V7", role="lever", doc="whether ads are labelled as such"
-    )
+    disclosed: bool = param(True, unit="switch", source="F-V7", role="lever", doc="whether ads are labelled as such")
     intent: float = param(
         1.0,
         unit="1",
@@ -132,9 +130,7 @@ class AdvertisingSpec(Parameters):
         span=(0, 0.5),
         doc="share of ad revenue passed to publishers",
     )
-    free_only: bool = param(
-        True, unit="switch", source="judgement", role="lever", doc="paying users see no ads"
-    )
+    free_only: bool = param(True, unit="switch", source="judgement", role="lever", doc="paying users see no ads")
     adaptive: bool = param(
         True,
         unit="switch",
@@ -206,9 +202,7 @@ class CommissionSpec(Parameters):
         span=(0.0005, 0.01),
         doc="purchases closed per commercial query",
     )
-    basket: float = param(
-        40.0, unit="USD", source="judgement", gt=0, span=(10, 120), doc="mean value of a purchase"
-    )
+    basket: float = param(40.0, unit="USD", source="judgement", gt=0, span=(10, 120), doc="mean value of a purchase")
 
 
 class WayOfEarning(Protocol):
@@ -234,9 +228,7 @@ class Subscription:
         gross = usage.fees * (1.0 - terms.discount * max(1.0 - app.world.month / 24.0, 0.0))
         households = f"households.{app.region}"
         if gross > 0.0:
-            yield Receipt(
-                households, "subscriptions", gross, usage.payers, "store_fees", terms.store_fee * gross
-            )
+            yield Receipt(households, "subscriptions", gross, usage.payers, "store_fees", terms.store_fee * gross)
         if usage.metered > 0.0:
             yield Receipt(households, "metered", usage.metered, 0.0)
 
@@ -295,6 +287,5 @@ class Commission:
             yield Receipt(f"merchants.{app.region}", "commission", amount, purchases)
 
 
-WAYS: dict[str, WayOfEarning] = {
-    way.name: way for way in (Subscription(), Advertising(), ApiResale(), Commission())
-}
+_ALL: tuple[WayOfEarning, ...] = (Subscription(), Advertising(), ApiResale(), Commission())
+WAYS: dict[str, WayOfEarning] = {way.name: way for way in _ALL}

@@ -85,7 +85,15 @@ class ResearchSpec(Parameters):
         span=(0.04, 0.3),
         doc="share of the gap to the best open weights closed in a month",
     )
-    quality_cost: float = param(2.0, unit="1/q", source="judgement", ge=0, le=10, span=(1, 3), doc="log accelerator-hours per token that a unit of quality adds: better models are larger and think longer")
+    quality_cost: float = param(
+        2.0,
+        unit="1/q",
+        source="judgement",
+        ge=0,
+        le=10,
+        span=(1, 3),
+        doc="log accelerator-hours per token that a unit of quality adds: better models are larger and think longer",
+    )
     software_progress: float = param(
         1.0986,
         unit="1/year",

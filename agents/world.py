@@ -186,9 +186,7 @@ class World(Protocol):
         ...
 
     # payments
-    def trade(
-        self, payer: str, payee: str, kind: str, amount: float, quantity: float, expense: str | None
-    ) -> None:
+    def trade(self, payer: str, payee: str, kind: str, amount: float, quantity: float, expense: str | None) -> None:
         """Pay and book: revenue of a selling firm, `expense` of a buying firm."""
         ...
 

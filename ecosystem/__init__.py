@@ -1,0 +1,1 @@
+"""The world that agents share: the model and its month, markets, ledger, network, kernel, scenarios."""

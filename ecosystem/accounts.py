@@ -56,9 +56,7 @@ def open_accounts(chain: "ValueChain") -> Ledger:
         ledger.open_account(
             f"investors.{region}", "source", tier="investors", region=region, cash=spec.investors[region].fund
         )
-    for owner in sorted(
-        {cloud.group or cloud_id for cloud_id, cloud in spec.cloud.items()} | set(spec.group)
-    ):
+    for owner in sorted({cloud.group or cloud_id for cloud_id, cloud in spec.cloud.items()} | set(spec.group)):
         ledger.open_account(f"parents.{owner}", "source", tier="parents", group=owner)
     ledger.open_account("lenders", "source", tier="lenders")
     ledger.open_account("savers", "source", tier="savers")

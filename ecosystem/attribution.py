@@ -72,9 +72,7 @@ class DollarTable:
         share = (merge * self.dollars) @ self.share / np.maximum(dollars, np.finfo(float).tiny)[:, None]
         return DollarTable(tuple((name, "") for name in names), self.ends, share, dollars)
 
-    def of_final_dollar(
-        self, final: Finality, definition: Definition = "services"
-    ) -> dict[tuple[str, str], float]:
+    def of_final_dollar(self, final: Finality, definition: Definition = "services") -> dict[tuple[str, str], float]:
         """Split one dollar of final demand over the ends, in cents; all zero without final demand."""
         weight = self.dollars * _is_final(self.sources, final, definition)
         total = weight.sum()
@@ -200,9 +198,7 @@ def _cover(sources: tuple[tuple[str, str], ...], dollars: Floats, final: Finalit
     return Cover(total, services, with_on_premise, with_own_use, others)
 
 
-def _is_final(
-    sources: Iterable[tuple[str, str]], final: Finality, definition: Definition
-) -> NDArray[np.bool_]:
+def _is_final(sources: Iterable[tuple[str, str]], final: Finality, definition: Definition) -> NDArray[np.bool_]:
     """Which sources are final under a definition."""
     wide = DEFINITIONS[: DEFINITIONS.index(definition) + 1]
     return np.array([final.get(source) in wide for source in sources], dtype=np.bool_)
@@ -272,9 +268,7 @@ def _sources(flows: Flows, rows: NDArray[np.bool_]) -> tuple[Ints, tuple[tuple[s
     """Return the source of every row (-1 where no source pays) and the sources as (source, kind)."""
     source = np.full(len(flows.amount), -1, dtype=np.int64)
     kinds = len(flows.kinds)
-    codes, inverse = np.unique(
-        flows.payer[rows].astype(np.int64) * kinds + flows.kind[rows], return_inverse=True
-    )
+    codes, inverse = np.unique(flows.payer[rows].astype(np.int64) * kinds + flows.kind[rows], return_inverse=True)
     order: dict[tuple[str, str], int] = {}
     number = [
         order.setdefault((label(flows.accounts[code // kinds]), flows.kinds[code % kinds].name), len(order))
@@ -293,8 +287,7 @@ def _ends(
     keys: dict[tuple[str, str], int] = {}
     names = (DIRECT, *owner)
     number = [
-        keys.setdefault((names[code // kinds], flows.kinds[code % kinds].name), len(keys))
-        for code in codes.tolist()
+        keys.setdefault((names[code // kinds], flows.kinds[code % kinds].name), len(keys)) for code in codes.tolist()
     ]
     end = np.zeros(len(payer), dtype=np.int64)
     end[leaves] = np.array(number, dtype=np.int64)[inverse]
@@ -311,9 +304,7 @@ def _reached(start: NDArray[np.bool_], between: Floats) -> Ints:
         reached = wider
 
 
-def _matrix(
-    row: Ints, column: Ints, amount: Floats, chosen: NDArray[np.bool_], shape: tuple[int, int]
-) -> Floats:
+def _matrix(row: Ints, column: Ints, amount: Floats, chosen: NDArray[np.bool_], shape: tuple[int, int]) -> Floats:
     """Sum the chosen amounts into a matrix."""
     flat = row[chosen] * shape[1] + column[chosen]
     return np.bincount(flat, amount[chosen], shape[0] * shape[1]).reshape(shape).astype(np.float64)

@@ -34,9 +34,7 @@ class ChipMarket:
         for region, compute in spec.compute.items():
             self.affinity[f"compute.{region}"] = _shares(compute.on_premise)
         for region in spec.regions:
-            sales = {
-                c: s.opening_sales.get(region, 0.0) for c, s in spec.chipmaker.items() if region in s.lines
-            }
+            sales = {c: s.opening_sales.get(region, 0.0) for c, s in spec.chipmaker.items() if region in s.lines}
             for chipmaker, share in _shares(sales).items():
                 self.shares[region, chipmaker] = share
                 self.opening_price[region, chipmaker] = self.chain.chipmakers[chipmaker].lines[region].quote
@@ -73,9 +71,7 @@ class ChipMarket:
             maker = chain.chipmakers[chipmaker]
             if habit > 0.0 and region in maker.lines:
                 relative = maker.lines[region].quote / self.opening_price[region, chipmaker]
-                weights[chipmaker] = (
-                    habit * relative**-sigma * max(self.export_share(maker.region, region), 0.02)
-                )
+                weights[chipmaker] = habit * relative**-sigma * max(self.export_share(maker.region, region), 0.02)
         total = math.fsum(weights.values())
         return {c: size * w / total for c, w in weights.items()} if total > 0.0 else {}
 

@@ -79,10 +79,8 @@ class ConsumerMarket:
         ads = app.ways.get("ads")
         shows_ads = isinstance(ads, AdvertisingSpec) and not (paid and ads.free_only)
         lab = self.chain.labs[app.supply.supplier]
-        if app.supply.mode in ("self_host", "own_model"):
-            service = 1.0
-        else:
-            service = lab.service if paid else lab.free_service
+        hosted = app.supply.mode in ("self_host", "own_model")
+        service = 1.0 if hosted else lab.service if paid else lab.free_service
         open_now = app.alive and (not paid or app.sells_subscriptions)
         return (
             app.fees[name],

@@ -22,9 +22,7 @@ class _Event(Parameters):
 
 
 class _Lasting(_Event):
-    months: int = param(
-        12, unit="months", source="scenario", ge=1, le=600, role="lever", doc="how long it lasts"
-    )
+    months: int = param(12, unit="months", source="scenario", ge=1, le=600, role="lever", doc="how long it lasts")
 
     def active(self, month: int) -> bool:
         """Return whether it is in force."""
@@ -76,9 +74,7 @@ class ExportControl(_Event):
     """Chips made in `home` may no longer be sold in `region`; a part leaks at a premium."""
 
     kind: Literal["export_control"]
-    home: str = param(
-        unit="region", source="scenario", role="fact", doc="home region of the chipmakers it binds"
-    )
+    home: str = param(unit="region", source="scenario", role="fact", doc="home region of the chipmakers it binds")
     region: str = param(unit="region", source="scenario", role="fact", doc="region that may not be supplied")
     leakage: float = param(
         0.15, unit="1", source="judgement", ge=0, le=1, span=(0, 0.4), doc="share of orders that gets through"
@@ -92,9 +88,7 @@ class ExportControl(_Event):
         span=(0.1, 1),
         doc="what intermediaries take on leaked chips, over the price",
     )
-    months: int = param(
-        600, unit="months", source="scenario", ge=1, le=600, role="lever", doc="how long it lasts"
-    )
+    months: int = param(600, unit="months", source="scenario", ge=1, le=600, role="lever", doc="how long it lasts")
 
 
 class FundingDrought(_Lasting):
@@ -142,9 +136,7 @@ class AcquisitionPulse(_Lasting):
 
     kind: Literal["acquisition_pulse"]
     app: str = param(unit="app", source="scenario", role="fact", doc="app that buys users")
-    spending: float = param(
-        50e6, unit="USD/month", source="judgement", ge=0, role="lever", doc="extra spending"
-    )
+    spending: float = param(50e6, unit="USD/month", source="judgement", ge=0, role="lever", doc="extra spending")
 
 
 class Bundling(_Lasting):
@@ -152,9 +144,7 @@ class Bundling(_Lasting):
 
     kind: Literal["bundling"]
     app: str = param(unit="app", source="scenario", role="fact", doc="app that is bundled")
-    users: float = param(
-        1e6, unit="people/month", source="judgement", ge=0, role="lever", doc="people pushed a month"
-    )
+    users: float = param(1e6, unit="people/month", source="judgement", ge=0, role="lever", doc="people pushed a month")
 
 
 class NewInteraction(_Event):
@@ -239,7 +229,7 @@ class Timeline:
         for event in self.events:
             self._take(event, month)
 
-    def _take(self, event: Event, month: int) -> None:  # noqa: PLR0912
+    def _take(self, event: Event, month: int) -> None:
         """Add one event's present effect."""
         match event:
             case ExportControl() if event.month <= month < event.month + event.months:

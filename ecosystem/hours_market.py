@@ -91,9 +91,7 @@ class HoursMarket:
             if expense is not None:
                 chain.trade(buyer, cloud_id, "hours", amount, hours, expense)
                 continue
-            chain.trade(
-                buyer, cloud_id, "hours", amount * serving_share, hours * serving_share, "cost_of_sales"
-            )
+            chain.trade(buyer, cloud_id, "hours", amount * serving_share, hours * serving_share, "cost_of_sales")
             if serving_share < 1.0:
                 chain.trade(
                     buyer,

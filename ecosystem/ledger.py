@@ -261,9 +261,7 @@ class Ledger:
         gap = changes - (from_sources - into_sinks)
         rounding = EPSILON * sum(self._calls) * float(opening.sum())
         if not abs(gap) <= IDENTITY_TOLERANCE * float(amount.sum()) + rounding:
-            raise LedgerBreach(
-                f"month {self.month}: cash changes differ from sources - sinks by {gap:.10g} USD"
-            )
+            raise LedgerBreach(f"month {self.month}: cash changes differ from sources - sinks by {gap:.10g} USD")
 
     def _breach(self, account: int, what: str, active: Ints, amount: Floats) -> None:
         """Raise LedgerBreach with the largest flows of the account."""

@@ -48,9 +48,7 @@ class ValueChain(WorldView, mesa.Model):
     `mesa.batch_run` can vary them. SpecError for a scenario that cannot be run.
     """
 
-    def __init__(
-        self, spec: Spec | str = "2025", *, rng: int | None = None, replicate: int = 0, **paths: Any
-    ) -> None:
+    def __init__(self, spec: Spec | str = "2025", *, rng: int | None = None, replicate: int = 0, **paths: Any) -> None:
         loaded = spec if isinstance(spec, Spec) else Spec.load(spec)
         loaded = loaded.with_overrides(paths)
         seed = loaded.seed if rng is None else int(rng)
@@ -85,9 +83,7 @@ class ValueChain(WorldView, mesa.Model):
         self.tokens = TokenMarket(self)
         self.serving = Serving(self)
         self.settlement = Settlement(self)
-        self.consumer_markets = {
-            r: ConsumerMarket(self, r, self.consumers[r]) for r in sorted(loaded.regions)
-        }
+        self.consumer_markets = {r: ConsumerMarket(self, r, self.consumers[r]) for r in sorted(loaded.regions)}
         self.plugs: list[Plug] = open_chain(self)
         self.equity = Equity(self)
         self._opening = False
@@ -292,11 +288,7 @@ class ValueChain(WorldView, mesa.Model):
         for app in self.apps.values():
             if not app.alive and app.failed_in is None and app.spec.active_from == self.month:
                 self._start(app)
-        if (
-            entrants
-            and self.on("entry")
-            and draw[0] < 1.0 - math.exp(-self.spec.market.entry_rate * self.sentiment)
-        ):
+        if entrants and self.on("entry") and draw[0] < 1.0 - math.exp(-self.spec.market.entry_rate * self.sentiment):
             self._start(entrants[int(draw[1] * len(entrants))])
 
     def _start(self, app: App) -> None:
@@ -311,12 +303,7 @@ class ValueChain(WorldView, mesa.Model):
 
     def _raises_in(self, firm: Firm, region: str) -> bool:
         """Return whether a firm raises money from a region's investors."""
-        if (
-            not firm.alive
-            or firm.region != region
-            or firm.tier == "chips"
-            or self.funded_by_group(firm.agent_id)
-        ):
+        if not firm.alive or firm.region != region or firm.tier == "chips" or self.funded_by_group(firm.agent_id):
             return False
         return firm.group is None or self.spec.group[firm.group].head == firm.agent_id
 
@@ -327,7 +314,7 @@ class ValueChain(WorldView, mesa.Model):
         for cloud in self.clouds.values():
             for lab_id, host in cloud.hosted.items():
                 if cloud.alive:
-                    size = "large" if host.spec.model == "large" else "small"
+                    size = host.spec.model
                     hours = self.costs.on_cloud(cloud.agent_id, lab_id, size)
                     mix = self.tokens.mix
                     owner = mix[0] * hours[0] + mix[1] * hours[1] + mix[2] * hours[2]
@@ -417,9 +404,7 @@ class ValueChain(WorldView, mesa.Model):
         """Publish the best quality on the market, and among open weights."""
         labs = [lab for lab in self.labs.values() if lab.alive]
         self.frontier = max((lab.models["large"].quality for lab in labs), default=self.frontier)
-        self.open_frontier = max(
-            (lab.models["large"].quality for lab in labs if lab.open_weights), default=0.0
-        )
+        self.open_frontier = max((lab.models["large"].quality for lab in labs if lab.open_weights), default=0.0)
 
     def update_token_shares(self, speed: float) -> None:
         """Publish labs' shares of API sales (for pricing) and of API tokens (for price wars)."""
@@ -478,9 +463,7 @@ class ValueChain(WorldView, mesa.Model):
 
     def spread_efficiency(self, shock: EfficiencyShock) -> None:
         """Let other labs close a part of the gap to a published saving."""
-        gaps = self._gaps.setdefault(
-            id(shock), {lab: math.log(shock.saving) for lab in self.labs if lab != shock.lab}
-        )
+        gaps = self._gaps.setdefault(id(shock), {lab: math.log(shock.saving) for lab in self.labs if lab != shock.lab})
         for lab, gap in gaps.items():
             self.labs[lab].efficiency *= math.exp(shock.diffusion * gap)
             gaps[lab] = gap * (1.0 - shock.diffusion)
@@ -506,9 +489,7 @@ class ValueChain(WorldView, mesa.Model):
 
     def tier_flow(self, name: str) -> dict[str, float]:
         """Return a figure of this month's books by tier, USD."""
-        return {
-            t: math.fsum(getattr(f.books, name) for f in self.firms.values() if f.tier == t) for t in TIERS
-        }
+        return {t: math.fsum(getattr(f.books, name) for f in self.firms.values() if f.tier == t) for t in TIERS}
 
     def run(self) -> "ValueChain":
         """Run to the scenario's last month and return the model."""

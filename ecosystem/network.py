@@ -95,9 +95,7 @@ def layout(graph: "nx.MultiDiGraph[str]", tiers: Sequence[str | None]) -> dict[s
     columns: dict[str | None, list[str]] = {tier: [] for tier in tiers}
     for node, data in graph.nodes(data=True):
         columns.setdefault(data["tier"], []).append(node)
-    filled = [
-        sorted(nodes, key=lambda n: (-graph.nodes[n]["revenue"], n)) for nodes in columns.values() if nodes
-    ]
+    filled = [sorted(nodes, key=lambda n: (-graph.nodes[n]["revenue"], n)) for nodes in columns.values() if nodes]
     return {
         node: (x / max(len(filled) - 1, 1), 1.0 - (y + 0.5) / len(column))
         for x, column in enumerate(filled)
@@ -132,9 +130,7 @@ def concentration(flows: Flows) -> dict[str, float]:
     received = flows.received(flows.operating)
     revenue = {tier: received[index] for tier, index in _members(flows).items()}
     return {
-        tier: float(np.square(values / values.sum()).sum())
-        for tier, values in revenue.items()
-        if values.sum() > 0.0
+        tier: float(np.square(values / values.sum()).sum()) for tier, values in revenue.items() if values.sum() > 0.0
     }
 
 

@@ -93,9 +93,7 @@ def _solve_tokens(chain: "ValueChain") -> list[Plug]:
 
 def _solve_lab(chain: "ValueChain", lab: Lab) -> list[Plug]:
     own_apps = [
-        a
-        for a in chain.apps.values()
-        if a.alive and a.supply.mode == "own" and a.supply.supplier == lab.agent_id
+        a for a in chain.apps.values() if a.alive and a.supply.mode == "own" and a.supply.supplier == lab.agent_id
     ]
     wanted = lab.spec.inference_spend / lab.rent_paid / chain.reserve(lab.agent_id)
     own = bought = 0.0
@@ -117,8 +115,8 @@ def _solve_lab(chain: "ValueChain", lab: Lab) -> list[Plug]:
         scale = own_apps[0].token_scale
         if not TOKEN_SCALE[0] <= scale <= TOKEN_SCALE[1]:
             raise SpecError(
-                f"lab.{lab.agent_id}.inference_spend: {lab.spec.inference_spend:g} USD would mean {scale:.3g} times the tokens "
-                f"per query that its apps state; allowed is {TOKEN_SCALE[0]:g} to {TOKEN_SCALE[1]:g}"
+                f"lab.{lab.agent_id}.inference_spend: {lab.spec.inference_spend:g} USD would mean {scale:.3g} times "
+                f"the tokens per query that its apps state; allowed is {TOKEN_SCALE[0]:g} to {TOKEN_SCALE[1]:g}"
             )
         return [Plug("tokens per query over the stated", lab.agent_id, scale, "1")]
     if bought + own <= 0.0:
@@ -151,7 +149,8 @@ def _solve_hours(chain: "ValueChain") -> list[Plug]:
         if other_hours < -0.02 * cloud.capacity:
             raise SpecError(
                 f"cloud.{cloud_id}: labs' contracts take {known / cloud.capacity:.0%} of its hours at the opening; "
-                f"a utilisation of {UTILISATION[0]:.0%}-{UTILISATION[1]:.0%} is allowed: enlarge the fleet or lower their spending"
+                f"a utilisation of {UTILISATION[0]:.0%}-{UTILISATION[1]:.0%} is allowed: "
+                "enlarge the fleet or lower their spending"
             )
         other_hours = max(other_hours, 0.0)
         share = spec.market.direct_share.get(cloud_id, 0.0 if cloud.group is not None else 1.0)

@@ -135,9 +135,7 @@ def _markets(chain: "ValueChain") -> dict[str, float]:
         clouds = [c for c in chain.clouds.values() if c.region == region and c.alive]
         capacity = math.fsum(c.capacity for c in clouds)
         result[f"rent.{region}"] = chain.spot_rent(region)
-        result[f"utilisation.{region}"] = (
-            math.fsum(c.hours_sold for c in clouds) / capacity if capacity > 0.0 else 0.0
-        )
+        result[f"utilisation.{region}"] = math.fsum(c.hours_sold for c in clouds) / capacity if capacity > 0.0 else 0.0
         result[f"fleet.{region}"] = math.fsum(c.size for c in clouds)
         result[f"chip_price.{region}"] = chain.chips.quotes[region].price
         result[f"lead_time.{region}"] = chain.chips.quotes[region].lead_time
@@ -154,9 +152,7 @@ def _markets(chain: "ValueChain") -> dict[str, float]:
         result[f"value.{tier}"] = math.fsum(f.value for f in chain.firms.values() if f.tier == tier)
     for segment_id, segment in chain.enterprises.items():
         result[f"enterprise_volume.{segment_id}"] = segment.volume
-        result[f"enterprise_price.{segment_id}"] = segment.mean_price(
-            chain.tokens.offers[segment.spec.region]
-        )
+        result[f"enterprise_price.{segment_id}"] = segment.mean_price(chain.tokens.offers[segment.spec.region])
         result[f"suppliers.{segment_id}"] = segment.suppliers_per_firm()
     return result
 

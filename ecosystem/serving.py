@@ -111,9 +111,7 @@ class Serving:
                 host.hours = 0.0
                 if not host.active:
                     continue
-                hours = chain.costs.on_cloud(
-                    cloud_id, lab_id, "large" if host.spec.model == "large" else "small"
-                )
+                hours = chain.costs.on_cloud(cloud_id, lab_id, host.spec.model)
                 volume = revenue = 0.0
                 for (segment, seller, lab, _), (_, mtok, value) in self.api_sales.items():
                     if seller == cloud_id and lab == lab_id:
@@ -151,7 +149,6 @@ class Serving:
 
     def _training_wanted(self, lab: Lab, serving: float) -> float:
         """Return training hours to be rented: the budget's worth less the hours that nights lend."""
-        chain = self.chain
         wanted = lab.training_budget / max(lab.rent_paid, 1e-9)
         return max(wanted - self.lent(serving), 0.0)
 
@@ -169,9 +166,7 @@ class Serving:
         for size in SIZES:
             load = self.loads[lab.agent_id, size]
             hours = chain.costs.hours[lab.agent_id, size]
-            paid += dot(
-                (load.paid[0] + load.api[0], load.paid[1] + load.api[1], load.paid[2] + load.api[2]), hours
-            )
+            paid += dot((load.paid[0] + load.api[0], load.paid[1] + load.api[1], load.paid[2] + load.api[2]), hours)
             free += dot((load.free[0], load.free[1], load.free[2]), hours)
         return paid, free
 
@@ -221,8 +216,6 @@ class Serving:
             lab.free_service += 0.5 * (free_service - lab.free_service)
             served = paid * service + free * free_service
             lab.hours_used = min(served * reserve, got)
-            lab.training_hours = (
-                training + self.lent(lab.hours_used) + max(got - lab.hours_used - training, 0.0)
-            )
+            lab.training_hours = training + self.lent(lab.hours_used) + max(got - lab.hours_used - training, 0.0)
             lab.serving.observe(lab.hours_needed)
             chain.hours.update_rent_paid(lab)

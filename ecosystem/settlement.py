@@ -53,13 +53,9 @@ class Settlement:
             own = granted.get(f"own_use.{cloud_id}", 0.0)
             direct = granted.get(f"direct.{cloud_id}", 0.0)
             if own > 0.0:
-                chain.trade(
-                    f"parents.{cloud.group or cloud_id}", cloud_id, "own_use", own * cloud.rent, own, None
-                )
+                chain.trade(f"parents.{cloud.group or cloud_id}", cloud_id, "own_use", own * cloud.rent, own, None)
             if direct > 0.0:
-                chain.trade(
-                    f"enterprises.{cloud.region}", cloud_id, "hours", direct * cloud.rent, direct, None
-                )
+                chain.trade(f"enterprises.{cloud.region}", cloud_id, "hours", direct * cloud.rent, direct, None)
 
     def _token_invoices(self, app: App) -> None:
         """An app pays for its tokens: by API at list, inside its group at the transfer price, or for hours."""
@@ -96,9 +92,7 @@ class Settlement:
         if not isinstance(terms, ApiSpec):
             return
         calls = app.spec.search_calls * self.chain.app_queries(app.agent_id)
-        self.chain.trade(
-            app.agent_id, supplier, "api_calls", calls / 1000.0 * seller.api_price, calls, "cost_of_sales"
-        )
+        self.chain.trade(app.agent_id, supplier, "api_calls", calls / 1000.0 * seller.api_price, calls, "cost_of_sales")
         seller.pay("overhead", "overhead", terms.unit_cost * calls / 1000.0, "cost_of_sales")
 
     def _hours_invoices(self) -> None:

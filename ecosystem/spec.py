@@ -218,9 +218,7 @@ class Spec(Parameters):
     name: str = param(unit="text", source="scenario", role="fact", doc="short name")
     title: str = param(unit="text", source="scenario", role="fact", doc="one line on what it is")
     start: str = param("2025-01", unit="year-month", source="scenario", role="fact", doc="first month")
-    months: int = param(
-        36, unit="months", source="scenario", ge=1, le=1200, role="lever", doc="length of a run"
-    )
+    months: int = param(36, unit="months", source="scenario", ge=1, le=1200, role="lever", doc="length of a run")
     seed: int = param(1, unit="seed", source="scenario", ge=0, role="lever", doc="root seed")
     sampling: bool = param(
         True,
@@ -230,9 +228,7 @@ class Spec(Parameters):
         doc="draw consumers' choices (true) or take expectations",
     )
     regions: list[str] = param(unit="regions", source="scenario", role="fact", doc="regions of the world")
-    chipmaker: dict[str, ChipmakerSpec] = param(
-        unit="firms", source="scenario", role="fact", doc="chipmakers"
-    )
+    chipmaker: dict[str, ChipmakerSpec] = param(unit="firms", source="scenario", role="fact", doc="chipmakers")
     cloud: dict[str, CloudSpec] = param(unit="firms", source="scenario", role="fact", doc="clouds")
     lab: dict[str, LabSpec] = param(unit="firms", source="scenario", role="fact", doc="model labs")
     app: dict[str, AppSpec] = param(unit="firms", source="scenario", role="fact", doc="apps")
@@ -251,18 +247,14 @@ class Spec(Parameters):
     investors: dict[str, InvestorsSpec] = param(
         unit="regions", source="scenario", role="fact", doc="investors by region"
     )
-    group: dict[str, GroupSpec] = param(
-        {}, unit="groups", source="scenario", role="fact", doc="groups of firms"
-    )
+    group: dict[str, GroupSpec] = param({}, unit="groups", source="scenario", role="fact", doc="groups of firms")
     expectation: ExpectationSpec = param(
         ExpectationSpec(), unit="rule", source="behaviour.md 1", doc="how firms forecast"
     )
     research: ResearchSpec = param(
         ResearchSpec(), unit="rule", source="behaviour.md 5", doc="how training turns into quality"
     )
-    market: MarketSpec = param(
-        MarketSpec(), unit="rule", source="behaviour.md", doc="numbers that hold for everybody"
-    )
+    market: MarketSpec = param(MarketSpec(), unit="rule", source="behaviour.md", doc="numbers that hold for everybody")
     mechanisms: MechanismSwitches = param(
         MechanismSwitches(), unit="switches", source="model.md 6", role="switch", doc="mechanisms on or off"
     )
@@ -335,50 +327,56 @@ class Spec(Parameters):
             for region in (*chips.lines, *chips.opening_sales):
                 _known(f"chipmaker.{firm}.lines", region, self.regions, "region")
         for firm, cloud in self.cloud.items():
-            _known(f"cloud.{firm}.region", cloud.region, self.regions, "region")
-            _known(f"cloud.{firm}.group", cloud.group, self.group, "group")
-            for supplier in cloud.chip_purchases:
-                _known(f"cloud.{firm}.chip_purchases", supplier, self.chipmaker, "chipmaker")
-                if cloud.region not in self.chipmaker[supplier].lines:
-                    raise ValueError(
-                        f"cloud.{firm}.chip_purchases: {supplier} has no line in region {cloud.region!r}"
-                    )
-            for host in cloud.hosts:
-                _known(f"cloud.{firm}.hosts", host, self.lab, "lab")
-            for other in cloud.overflow:
-                _known(f"cloud.{firm}.overflow", other, self.cloud, "cloud")
+            self._check_cloud(firm, cloud)
         for firm, lab in self.lab.items():
-            _known(f"lab.{firm}.group", lab.group, self.group, "group")
-            _known(f"lab.{firm}.partner", lab.partner, self.cloud, "cloud")
-            if set(lab.models) != {"large", "small"}:
-                raise ValueError(f"lab.{firm}.models: needs exactly 'large' and 'small'")
-            if not lab.clouds:
-                raise ValueError(f"lab.{firm}.clouds: a lab needs at least one cloud")
-            for cloud_id in lab.clouds:
-                _known(f"lab.{firm}.clouds", cloud_id, self.cloud, "cloud")
-            if abs(math.fsum(lab.clouds.values()) - 1.0) > 1e-6:
-                raise ValueError(
-                    f"lab.{firm}.clouds: shares sum to {math.fsum(lab.clouds.values()):g}, not to 1"
-                )
-            for region in (*lab.sells_in, *lab.enterprise_revenue):
-                _known(f"lab.{firm}.sells_in", region, self.regions, "region")
+            self._check_lab(firm, lab)
         for firm, app in self.app.items():
-            _known(f"app.{firm}.group", app.group, self.group, "group")
-            _known(f"app.{firm}.region", app.region, self.regions, "region")
-            _known(f"app.{firm}.supply.lab", app.supply.lab, self.lab, "lab")
-            _known(f"app.{firm}.search_supplier", app.search_supplier, self.app, "app")
-            if not app.tiers:
-                raise ValueError(f"app.{firm}.tiers: an app needs at least one tier")
-            if app.users > 0.0 and app.payers > app.users:
-                raise ValueError(f"app.{firm}.payers: more payers than users")
+            self._check_app(firm, app)
+        firms = {**self.lab, **self.app, **self.cloud}
         for group_id, group in self.group.items():
-            _known(f"group.{group_id}.head", group.head, {**self.lab, **self.app, **self.cloud}, "firm")
+            _known(f"group.{group_id}.head", group.head, firms, "firm")
         for segment, enterprise in self.enterprise.items():
             _known(f"enterprise.{segment}.region", enterprise.region, self.regions, "region")
 
+    def _check_cloud(self, firm: str, cloud: CloudSpec) -> None:
+        _known(f"cloud.{firm}.region", cloud.region, self.regions, "region")
+        _known(f"cloud.{firm}.group", cloud.group, self.group, "group")
+        for supplier in cloud.chip_purchases:
+            _known(f"cloud.{firm}.chip_purchases", supplier, self.chipmaker, "chipmaker")
+            if cloud.region not in self.chipmaker[supplier].lines:
+                raise ValueError(f"cloud.{firm}.chip_purchases: {supplier} has no line in region {cloud.region!r}")
+        for host in cloud.hosts:
+            _known(f"cloud.{firm}.hosts", host, self.lab, "lab")
+        for other in cloud.overflow:
+            _known(f"cloud.{firm}.overflow", other, self.cloud, "cloud")
+
+    def _check_lab(self, firm: str, lab: LabSpec) -> None:
+        _known(f"lab.{firm}.region", lab.region, self.regions, "region")
+        _known(f"lab.{firm}.group", lab.group, self.group, "group")
+        _known(f"lab.{firm}.partner", lab.partner, self.cloud, "cloud")
+        if set(lab.models) != {"large", "small"}:
+            raise ValueError(f"lab.{firm}.models: needs exactly 'large' and 'small'")
+        for cloud in lab.clouds:
+            _known(f"lab.{firm}.clouds", cloud, self.cloud, "cloud")
+        total = math.fsum(lab.clouds.values())
+        if abs(total - 1.0) > 1e-6:
+            raise ValueError(f"lab.{firm}.clouds: shares sum to {total:g}, not to 1")
+        for region in (*lab.sells_in, *lab.enterprise_revenue):
+            _known(f"lab.{firm}.sells_in", region, self.regions, "region")
+
+    def _check_app(self, firm: str, app: AppSpec) -> None:
+        _known(f"app.{firm}.region", app.region, self.regions, "region")
+        _known(f"app.{firm}.group", app.group, self.group, "group")
+        _known(f"app.{firm}.supply.lab", app.supply.lab, self.lab, "lab")
+        _known(f"app.{firm}.search_supplier", app.search_supplier, self.app, "app")
+        if not app.tiers:
+            raise ValueError(f"app.{firm}.tiers: an app needs at least one tier")
+        if app.payers > app.users:
+            raise ValueError(f"app.{firm}.payers: {app.payers:g} payers are more than its {app.users:g} users")
+
     def _check_events(self) -> None:
         firms = {**self.chipmaker, **self.cloud, **self.lab, **self.app}
-        kinds = {"lab": self.lab, "app": self.app, "firm": firms}
+        kinds: dict[str, Mapping[str, Any]] = {"lab": self.lab, "app": self.app, "firm": firms}
         for event_id, event in self.events.items():
             for field in FIRM_FIELDS.get(event.kind, ()):
                 _known(f"events.{event_id}.{field}", getattr(event, field), kinds[field], field)
@@ -436,7 +434,7 @@ def _inner_model(annotation: Any, part: str) -> Any:
         return annotation
     for argument in get_args(annotation):
         found = _inner_model(argument, part)
-        if found is not None and isinstance(found, type):
+        if found is not None:
             kind = found.model_fields.get("kind")
             if kind is None or part in get_args(kind.annotation) or not isinstance(annotation, type):
                 return found
@@ -525,7 +523,7 @@ def _rows(node: Any, path: str, sources: Mapping[str, str]) -> Iterator[Paramete
                 continue
             extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
             span = extra.get("span")
-            limits = (float(span[0]), float(span[1])) if isinstance(span, list) else None
+            limits = (float(str(span[0])), float(str(span[1]))) if isinstance(span, list) else None
             source = _source(child, sources) or str(extra.get("source", ""))
             yield ParameterRow(
                 child,

@@ -13,16 +13,12 @@ class MechanismSwitches(Parameters):
     """One switch per mechanism."""
 
     learning: bool = bool_param("unit cost of chips falls with cumulative output")
-    lock_in: bool = bool_param(
-        "the leader's software ecosystem lowers substitution between chipmakers, and decays"
-    )
+    lock_in: bool = bool_param("the leader's software ecosystem lowers substitution between chipmakers, and decays")
     chip_scarcity: bool = bool_param("chip prices carry a premium while lead times are long")
     stock_provisions: bool = bool_param("excess stock of chips is written down")
     order_padding: bool = bool_param("buyers order more when lead times are long")
     utilisation_pricing: bool = bool_param("rents rise and fall with utilisation")
-    investment_hurdle: bool = bool_param(
-        "clouds order only as far as rent covers the user cost of the newest chips"
-    )
+    investment_hurdle: bool = bool_param("clouds order only as far as rent covers the user cost of the newest chips")
     finance_limits: bool = bool_param("orders are limited by group cash flow or lenders")
     own_silicon: bool = bool_param("clouds that may do so develop their own accelerator")
     software_progress: bool = bool_param("accelerator-hours per token fall with better software")
@@ -46,9 +42,7 @@ class MechanismSwitches(Parameters):
     price_point: bool = bool_param("labs may hold nominal prices and compete in quality")
     price_war: bool = bool_param("labs start price wars on lost share, and end them")
     service_scarcity: bool = bool_param("prices carry a premium while users are turned away")
-    rationing: bool = bool_param(
-        "where hours are short free traffic waits first and quality of service falls"
-    )
+    rationing: bool = bool_param("where hours are short free traffic waits first and quality of service falls")
     make_or_buy: bool = bool_param("apps compare suppliers, self-hosting and own models at their own volume")
     ads: bool = bool_param("apps show ads")
     learning_apps: bool = bool_param("apps adjust fees and ad load by their own estimated responses")

@@ -62,9 +62,7 @@ class TokenCosts:
 
     def update(self, chain: "ValueChain") -> None:
         """Solve this month's hours a Mtok for every lab and size, on every cloud and on the lab's own mix of clouds."""
-        load = np.array(
-            [max(chain.labs[lab].models[size].volume_output, 1e-3) / 730.0 for lab, size in self.rows]
-        )
+        load = np.array([max(chain.labs[lab].models[size].volume_output, 1e-3) / 730.0 for lab, size in self.rows])
         if not chain.on("load_economies"):
             load = np.full_like(load, REFERENCE_LOAD)
         per_accelerator = np.empty((len(self.rows), len(self.accelerators), 3))
@@ -75,9 +73,7 @@ class TokenCosts:
         tokens_an_hour = 1.0 / (per_accelerator * self._perf[np.newaxis, :, np.newaxis])
         mix = np.array([self._mix(chain, cloud) for cloud in self.clouds])
         self._on_cloud = np.einsum("ck,mkj->cmj", mix, tokens_an_hour)
-        shares = np.array(
-            [[chain.labs[lab].cloud_shares.get(c, 0.0) for c in self.clouds] for lab, _ in self.rows]
-        )
+        shares = np.array([[chain.labs[lab].cloud_shares.get(c, 0.0) for c in self.clouds] for lab, _ in self.rows])
         if chain.on("quality_cost"):
             weight = chain.spec.research.quality_cost
             gained = [chain.labs[lab].models[s].quality - chain.spec.lab[lab].models[s].quality for lab, s in self.rows]
@@ -90,8 +86,7 @@ class TokenCosts:
         )
         self.efficiency = {lab: chain.labs[lab].efficiency * progress for lab in self.labs}
         self.hours = {
-            (lab, size): self._hours(tokens[i], self.efficiency[lab])
-            for i, (lab, size) in enumerate(self.rows)
+            (lab, size): self._hours(tokens[i], self.efficiency[lab]) for i, (lab, size) in enumerate(self.rows)
         }
 
     @staticmethod

@@ -27,9 +27,7 @@ class TokenMarket:
         first = next(iter(sorted(chain.spec.enterprise)), None)
         mix = chain.spec.enterprise[first] if first is not None else None
         self.mix = (
-            (mix.input_share, mix.cached_share, 1.0 - mix.input_share - mix.cached_share)
-            if mix
-            else (0.45, 0.3, 0.25)
+            (mix.input_share, mix.cached_share, 1.0 - mix.input_share - mix.cached_share) if mix else (0.45, 0.3, 0.25)
         )
         self.host_brands: dict[str, float] = {}
 
@@ -52,12 +50,10 @@ class TokenMarket:
                     self.offers[cloud.region].append(self._hosted(cloud_id, lab_id, host))
 
     def _hosted(self, cloud: str, lab: str, host: "HostedModel") -> TokenOffer:
-        size: LargeOrSmall = "large" if host.spec.model == "large" else "small"
+        size = host.spec.model
         owner = self.chain.labs[lab].models[size]
         s = owner.spec
-        price = TokenPrice(
-            s.price_input * host.scale, s.price_cached * host.scale, s.price_output * host.scale
-        )
+        price = TokenPrice(s.price_input * host.scale, s.price_cached * host.scale, s.price_output * host.scale)
         return TokenOffer(cloud, lab, size, price, owner.quality, 1.0)
 
     def cost(self, lab: str, size: LargeOrSmall, mix: tuple[float, float, float]) -> float:
@@ -89,9 +85,7 @@ class TokenMarket:
         prompt = spec.input_tokens * scale
         return (prompt * (1.0 - spec.cached_share), prompt * spec.cached_share, spec.output_tokens * scale)
 
-    def transfer_price(
-        self, app: "App", lab: str, size: LargeOrSmall, mix: tuple[float, float, float]
-    ) -> float:
+    def transfer_price(self, app: "App", lab: str, size: LargeOrSmall, mix: tuple[float, float, float]) -> float:
         """Return what an app pays its own group's lab for tokens: cost, list price, or between."""
         chain = self.chain
         weight = chain.spec.group[app.group].token_transfer if app.group is not None else 1.0
@@ -117,9 +111,7 @@ class TokenMarket:
         for lab_id, lab in chain.labs.items():
             if not lab.alive or app.region not in lab.spec.sells_in:
                 continue
-            price = large * lab.models["large"].price.blend(mix) + (1.0 - large) * lab.models[
-                "small"
-            ].price.blend(mix)
+            price = large * lab.models["large"].price.blend(mix) + (1.0 - large) * lab.models["small"].price.blend(mix)
             quality = large * lab.models["large"].quality + (1.0 - large) * lab.models["small"].quality
             quotes.append(SupplyQuote("api", lab_id, price * scale, quality))
         spot = chain.spot_rent(app.region)
@@ -132,13 +124,8 @@ class TokenMarket:
                 quotes.append(SupplyQuote("self_host", lab_id, cost, quality))
         own = self.own_model_lab(app.region)
         if own is not None:
-            cost = (
-                max(dot(mix, self.self_hosted(app.region, own, "small", mtok)) * scale, chain.minimum_hours)
-                * spot
-            )
-            quotes.append(
-                SupplyQuote("own_model", own, cost, OWN_MODEL_QUALITY * max(chain.open_frontier, 0.3))
-            )
+            cost = max(dot(mix, self.self_hosted(app.region, own, "small", mtok)) * scale, chain.minimum_hours) * spot
+            quotes.append(SupplyQuote("own_model", own, cost, OWN_MODEL_QUALITY * max(chain.open_frontier, 0.3)))
         return quotes
 
     def own_model_lab(self, region: str) -> str | None:

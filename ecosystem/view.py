@@ -108,9 +108,7 @@ class WorldView:
 
     # --- payments and groups -----------------------------------------------------------------------------------
 
-    def trade(
-        self, payer: str, payee: str, kind: str, amount: float, quantity: float, expense: str | None
-    ) -> None:
+    def trade(self, payer: str, payee: str, kind: str, amount: float, quantity: float, expense: str | None) -> None:
         """Pay and book; a firm of a group asks the group for what it lacks."""
         if amount <= 0.0:
             return
