@@ -1,5 +1,6 @@
 """The plan of a sweep: its points resolved against a scenario, with the keys of their runs."""
 
+import ast
 import hashlib
 import importlib.util
 import json
@@ -24,7 +25,10 @@ BLOCK_POINTS = 500
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a sweep is going to do. `schema` names the definition of the outcomes."""
+    """What a sweep is going to do. `schema` names the definition of the outcomes.
+
+    Scenarios are kept and hashed with their entries in order, not sorted: the order of firms is that of sums.
+    """
 
     design: Design
     base: "Spec"
@@ -42,7 +46,7 @@ class Plan:
     def record(self) -> SweepRecord:
         """The plan as the store keeps it; its id is a digest of all that decides the keys of its runs."""
         blank = SweepRecord("", self.design, self.sample.factors, self.seed, len(self.sample))
-        content = [blank.to_json(), self.base.canonical_json(), self.schema, fingerprint()]
+        content = [blank.to_json(), self.base.model_dump_json(), self.schema, fingerprint()]
         digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
         return SweepRecord(digest, self.design, self.sample.factors, self.seed, len(self.sample))
 
@@ -51,7 +55,7 @@ class Plan:
         record = self.record
         folder = store.path / "sweeps" / record.id
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "base.json", self.base.canonical_json())
+        write_text(folder / "base.json", self.base.model_dump_json())
         write_text(folder / "sweep.json", record.to_json())
         prefix = "" if shard is None else f"{shard[0]}-of-{shard[1]}-"
         for start in range(0, len(points), BLOCK_POINTS):
@@ -68,9 +72,9 @@ class Plan:
         overrides = self.sample.overrides(point)
         try:
             spec = self.base.with_overrides(overrides) if overrides else self.base
-            content, months = spec.canonical_json(), self.design.months or spec.months
+            content, months = spec.model_dump_json(), self.design.months or spec.months
         except ValueError:
-            content, months = json.dumps([self.base.canonical_json(), overrides], sort_keys=True), self.months
+            content, months = json.dumps([self.base.model_dump_json(), overrides], sort_keys=True), self.months
         keys = [
             run_key(
                 content,
@@ -123,12 +127,24 @@ def make_plan(design: Design, base: "Spec | None", runner: str) -> Plan:
 
 
 def outcome_schema(runner: str) -> str:
-    """The definition of the outcomes: the run function's name and the syntax tree of its module."""
+    """The definition of the outcomes: the run function, its module and the modules beside it that it uses."""
     module = runner.partition(":")[0]
-    found = importlib.util.find_spec(module)
+    path = _source(module)
+    imports = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.ImportFrom)]
+    neighbours = {node.module for node in imports if node.module and node.module.startswith("experiments.")}
+    digests = [syntax_digest(path), *(syntax_digest(_source(name)) for name in sorted(neighbours))]
+    return f"{runner} {hashlib.sha256(' '.join(digests).encode()).hexdigest()[:16]}"
+
+
+def _source(module: str) -> Path:
+    """The source file of a module."""
+    try:
+        found = importlib.util.find_spec(module)
+    except ImportError:
+        found = None
     if found is None or found.origin is None:
-        raise UserError(f"cannot find the module of the runner {runner!r}")
-    return f"{runner} {syntax_digest(Path(found.origin))[:16]}"
+        raise UserError(f"there is no module {module} to run")
+    return Path(found.origin)
 
 
 def _read_runs(path: Path) -> list[Run] | None:

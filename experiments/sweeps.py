@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ecosystem.spec import Spec
 
-RUNNER = "experiments.runs:outcomes"
+RUNNER = "experiments.outcomes:outcomes"
 MONTHS_WORTH_A_POOL = 500
 logger = logging.getLogger("watersellers")
 

@@ -92,9 +92,7 @@ def test_a_part_with_a_hole_or_under_a_wrong_name_is_found(tmp_path: Path) -> No
     assert sorted(damaged_files(store.path / "parts")) == sorted([hole, moved])
 
 
-def test_a_full_disk_is_said_and_leaves_the_store_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_said_and_leaves_the_store_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = new_store(tmp_path / "store")
     fill(store, KEYS[:25])
 
@@ -102,9 +100,7 @@ def test_a_full_disk_is_said_and_leaves_the_store_whole(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(
-        RunFailure, match=r"No space left on device.*make room and run the same command again"
-    ):
+    with pytest.raises(RunFailure, match=r"No space left on device.*make room and run the same command again"):
         fill(store, KEYS[25:])
     monkeypatch.undo()
     assert store.finished_keys() == set(KEYS[:25])

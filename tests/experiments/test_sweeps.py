@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from experiments import dispatch, parts, sweeps
+from experiments.comparison import compare
 from experiments.designs import Design
 from experiments.dispatch import Progress, progress_bar
 from experiments.errors import RunFailure, UserError
@@ -146,9 +147,7 @@ def test_illegal_points_of_a_table_fail_alone(tmp_path: Path) -> None:
         ({"app.price": {"low": -1.0, "high": 1.0}}, "negative"),
     ],
 )
-def test_designs_that_do_not_fit_the_scenario_are_refused(
-    tmp_path: Path, levers: dict[str, Any], message: str
-) -> None:
+def test_designs_that_do_not_fit_the_scenario_are_refused(tmp_path: Path, levers: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         fake_sweep(design(levers=levers), tmp_path / "store")
     assert not (tmp_path / "store").exists()
@@ -163,9 +162,7 @@ def test_a_run_that_kills_its_worker_is_recorded_and_the_others_are_done(tmp_pat
     assert result.failures["error"].tolist() == [error]
 
 
-def test_a_damaged_part_is_set_aside_and_its_runs_done_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_damaged_part_is_set_aside_and_its_runs_done_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fake_sweep(design(), tmp_path / "store")
     before = content(tmp_path / "store")
     part = next((tmp_path / "store" / "parts").iterdir())
@@ -176,9 +173,7 @@ def test_a_damaged_part_is_set_aside_and_its_runs_done_again(
     pd.testing.assert_frame_equal(content(tmp_path / "store"), before)
 
 
-def test_a_full_disk_stops_the_sweep_which_then_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_stops_the_sweep_which_then_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_sweep(design(), tmp_path / "whole")
     publish, written = parts._publish, []
 
@@ -254,9 +249,7 @@ def test_killing_workers_and_sweeps_at_random_loses_and_repeats_nothing(tmp_path
     assert Store(tmp_path / "store").failures().empty
 
 
-def test_a_store_of_other_outcomes_or_code_is_not_mixed_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_of_other_outcomes_or_code_is_not_mixed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_sweep(design(), tmp_path / "store")
     with pytest.raises(UserError, match="another definition of outcomes"):
         fake_sweep(design(), tmp_path / "store", runner=OTHER_RUNNER)
@@ -284,6 +277,25 @@ def test_replay_repeats_a_run_bit_for_bit(tmp_path: Path, monkeypatch: pytest.Mo
         replay(tmp_path / "store", "123456789abcdef" * 2, RUNNER)
     with pytest.raises(UserError, match="hexadecimal"):
         replay(tmp_path / "store", "xyz'", RUNNER)
+
+
+def test_the_model_itself_is_swept_and_replayed(tmp_path: Path) -> None:
+    what = Design.parse(
+        {
+            "scenario": "toy",
+            "months": 3,
+            "method": "latin-hypercube",
+            "n": 3,
+            "replicates": 2,
+            "uncertainties": {"market.tax_rate": "span", "market.default_months": {"low": 1, "high": 6}},
+        }
+    )
+    one, two = sweep(what, tmp_path / "one", workers=1), sweep(what, tmp_path / "two", workers=2)
+    assert (one.finished, two.finished) == (6, 6)
+    pd.testing.assert_frame_equal(content(tmp_path / "one"), content(tmp_path / "two"), check_exact=True)
+    assert compare(tmp_path / "one", tmp_path / "two").identical
+    assert replay(tmp_path / "two", two.table()["key"][4]).identical
+    assert two.table()["market.default_months"].isin(range(1, 7)).all()
 
 
 def test_little_work_is_done_in_this_process() -> None:
