@@ -1,0 +1,36 @@
+"""What a user runs. Every verb is imported when it is first asked for, so that importing this is free."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from experiments.discovery import discover as discover
+    from experiments.runs import replicates as replicates
+    from experiments.runs import run as run
+    from experiments.sensitivities import sensitivity as sensitivity
+    from experiments.sweeps import replay as replay
+    from experiments.sweeps import sweep as sweep
+
+_VERBS = {
+    "discover": "discovery",
+    "replay": "sweeps",
+    "replicates": "runs",
+    "run": "runs",
+    "sensitivity": "sensitivities",
+    "sweep": "sweeps",
+}
+"""Public verb -> the module that holds it. Modules are nouns: one called like its verb would hide it."""
+
+__all__ = [*_VERBS]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Import a verb."""
+    if name not in _VERBS:
+        raise AttributeError(f"module 'experiments' has no attribute {name!r}; verbs: {', '.join(_VERBS)}")
+    return getattr(import_module(f"experiments.{_VERBS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the verbs."""
+    return sorted(_VERBS)
