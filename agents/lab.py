@@ -333,9 +333,11 @@ class Lab(Firm):
         self.hours_used = 0.0
         self.rent_paid = 0.0
         self.tokens = 0.0
+        self.theoretical_revenue = 0.0
         self.months_since_release = int(world.stream(f"release_phase.{firm_id}").integers(0, spec.release_months))
         self.opening_revenue = 0.0
         self._next_quality: float | None = None
+        self._spent_on_next = 0.0
 
     # --- phase 5: rent, train, release, price ---------------------------------------------------------------
 
@@ -467,6 +469,8 @@ class Lab(Firm):
             self.models["large"].quality = max(self._next_quality, self.models["large"].quality)
             self.models["small"].quality = max(self.models["large"].quality - self.gap, self.models["small"].quality)
             self.months_since_release = 0
+            self.all_in_cost, self._spent_on_next = self._spent_on_next, 0.0
+            self.final_run_cost = self.spec.final_run_share * self.all_in_cost
 
     def publish_weights(self, quality: float | None) -> None:
         """Publish the weights, at `quality` if that is better than the present model."""
@@ -496,7 +500,7 @@ class Lab(Firm):
     # --- settlement ------------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Pay staff, half of it research, growing slower than revenue."""
+        """Pay staff, half of it research, growing slower than revenue; add up what the next model costs."""
         growth = max(self.smoothed_revenue / max(self.opening_revenue, 1.0), 0.3) if self.opening_revenue > 0.0 else 1.0
         scale = (
             min(growth**0.5, 8.0) * min(max(self.runway / 6.0, 0.4), 1.0)
@@ -506,6 +510,7 @@ class Lab(Firm):
         staff = self.spec.staff * scale
         self.pay("staff", "staff", 0.5 * staff, "research_staff", 0.0)
         self.pay("staff", "staff", 0.5 * staff, "staff", 0.0)
+        self._spent_on_next += self.books.research + self.books.research_staff
         if self.spec.partner is not None and self.books.revenue > 0.0:
             self.pay(
                 self.spec.partner,

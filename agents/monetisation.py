@@ -208,8 +208,15 @@ class CommissionSpec(Parameters):
 class WayOfEarning(Protocol):
     """One way of earning."""
 
-    name: str
-    spec: type[Parameters]
+    @property
+    def name(self) -> str:
+        """Key of the way in a scenario."""
+        ...
+
+    @property
+    def spec(self) -> type[Parameters]:
+        """Class of its terms."""
+        ...
 
     def receipts(self, terms: Parameters, app: Earner, usage: Usage) -> Iterator[Receipt]:
         """Yield what the month's usage brings in under the app's terms."""

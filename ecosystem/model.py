@@ -288,7 +288,8 @@ class ValueChain(WorldView, mesa.Model):
         for app in self.apps.values():
             if not app.alive and app.failed_in is None and app.spec.active_from == self.month:
                 self._start(app)
-        if entrants and self.on("entry") and draw[0] < 1.0 - math.exp(-self.spec.market.entry_rate * self.sentiment):
+        rate = self.spec.market.entry_rate * self.sentiment * (1.0 + self.open_frontier / self.frontier)
+        if entrants and self.on("entry") and draw[0] < 1.0 - math.exp(-rate):
             self._start(entrants[int(draw[1] * len(entrants))])
 
     def _start(self, app: App) -> None:

@@ -172,14 +172,18 @@ class Serving:
 
     def note_volumes(self, lab: Lab) -> None:
         """Note the month's tokens by size, which the kernel's load and market shares read."""
-        tokens = 0.0
+        tokens = theoretical = 0.0
+        price = lab.models["large"].price
         for size in SIZES:
             load = self.loads[lab.agent_id, size]
             model = lab.models[size]
+            every = [load.paid[j] + load.free[j] + load.api[j] for j in range(3)]
+            theoretical += price.input * every[0] + price.cached * every[1] + price.output * every[2]
             model.volume = math.fsum(load.api)
             model.volume_output = load.paid[2] + load.free[2] + load.api[2]
             tokens += math.fsum(load.paid) + math.fsum(load.free) + model.volume
         lab.tokens = tokens
+        lab.theoretical_revenue = theoretical
 
     def cost_of_own(self, app_id: str) -> float:
         """Return what the tokens of an app of the lab's own group cost this month at the transfer price, USD."""
