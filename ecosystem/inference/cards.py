@@ -33,6 +33,8 @@ class Accelerator:
     scale_up: float
     scale_up_domain: int
     scale_out: float
+    tile_rows: int
+    """Rows that one matrix instruction takes: fewer cost as much arithmetic."""
     watts: float
     datacentre_kw: float
     price_usd: float | None
@@ -237,6 +239,7 @@ def _accelerator(name: str, raw: dict[str, Any]) -> Accelerator:
         scale_up=number("up_gbs") * GIGA,
         scale_up_domain=int(number("up_dom")),
         scale_out=number("out_gbs", 25.0) * GIGA,
+        tile_rows=int(raw["tile_rows"]),
         watts=number("tdp"),
         datacentre_kw=number("kw", 1.6e-3 * number("tdp", 500.0)),
         price_usd=optional("price_usd"),

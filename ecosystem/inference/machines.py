@@ -95,6 +95,7 @@ def chip(card: Accelerator) -> Chip:
         scale_up=_array(card.scale_up),
         domain=_array(card.scale_up_domain),
         scale_out=_array(card.scale_out),
+        tile_rows=_array(card.tile_rows),
     )
 
 

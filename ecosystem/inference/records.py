@@ -57,6 +57,7 @@ class Chip(Arrays):
     scale_up: Floats
     domain: Floats
     scale_out: Floats
+    tile_rows: Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,6 @@ from ecosystem.inference.records import Load, Machine, Operation
 
 TILE_COLUMNS = 128.0
 """Columns of a weight tile: each is a thread block that first fills its pipeline."""
-TILE = 64.0
-"""Rows of one matrix instruction on current chips: fewer rows cost as much arithmetic."""
 BALANCED_SPREAD = 0.15
 """Coefficient of variation of rank loads that a balancer with spare expert slots leaves. SGLang on 32 H100
 reached 6,288 tokens a second, 7,417 with perfect balance (LMSYS 2025-05-05)."""
@@ -66,7 +64,7 @@ def _projections(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
     parameters = softmax_layers * (a.attention_sharded / tp + a.attention_copied + key_value)
     parameters = parameters + a.linear_layers * a.linear / tp
     memory = parameters * f.attention_bytes / (eff.bandwidth * m.chip.bandwidth)
-    flops = 2.0 * np.maximum(rows, TILE) * parameters
+    flops = 2.0 * np.maximum(rows, m.chip.tile_rows) * parameters
     arithmetic = _compute(flops, f.attention_peak, f.attention_bytes, m, eff)
     return _roofline("attention projections", memory, arithmetic, eff.interference)
 
@@ -77,7 +75,7 @@ def _feed_forward(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
     parameters = (a.dense_layers * a.dense_ffn + a.moe_layers * a.shared) / layout.tp
     memory = parameters * f.gemm_bytes / (eff.bandwidth * m.chip.bandwidth)
     peak = np.where(f.gemm_fp4 > 0, eff.fp4_derate, 1.0) * f.gemm_peak
-    arithmetic = _compute(2.0 * np.maximum(rows, TILE) * parameters, peak, f.gemm_bytes, m, eff)
+    arithmetic = _compute(2.0 * np.maximum(rows, m.chip.tile_rows) * parameters, peak, f.gemm_bytes, m, eff)
     return _roofline("feed-forward", memory, arithmetic, eff.interference)
 
 
@@ -97,7 +95,7 @@ def _experts(m: Machine, rows: Floats, eff: Efficiencies) -> Operation:
     placed_blindly = eff.popularity_cv**2 * layout.ep / np.maximum(a.experts, 1.0)
     skew = np.where(layout.redundancy > 1.0, BALANCED_SPREAD**2, placed_blindly)
     imbalance = 1.0 + spread * np.sqrt(skew + 1.0 / np.maximum(assigned, 1.0))
-    tokens = np.maximum(assigned * imbalance, busiest * TILE)
+    tokens = np.maximum(assigned * imbalance, busiest * m.chip.tile_rows)
     per_slice = a.moe_layers * a.expert / slices
     memory = busiest * per_slice * f.expert_bytes / (eff.bandwidth * m.chip.bandwidth)
     peak = np.where(f.expert_fp4 > 0, eff.fp4_derate, 1.0) * f.expert_peak

@@ -50,7 +50,7 @@ def mixed_tpot(
     """
     context = input_len + output_len / 2.0 if context is None else context
     decode = decode_seconds(machine, sequences, context, eff)
-    chunk = np.minimum(input_len, CHUNK)
+    chunk = np.clip(input_len, 1.0, CHUNK)
     with_prompt = step_seconds(machine, Load(sequences / machine.layout.pp, ONE, context, chunk, input_len / 2.0), eff)
     prompt = (with_prompt - decode) * input_len / chunk
     others = np.maximum(sequences * machine.layout.dp - 1.0, 0.0) / machine.layout.dp
