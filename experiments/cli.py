@@ -27,7 +27,7 @@ def _version() -> str:
 
     from experiments.fingerprint import fingerprint
 
-    return f"watersellers {version('watersellers')}, fingerprint {fingerprint()}"
+    return f"watersellers {version('watersellers')}\nfingerprint {fingerprint()}"
 
 
 def make_app() -> App:

@@ -1,6 +1,7 @@
 """What `watersellers run` and `scenarios` print on a terminal."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,9 @@ FIGURES: dict[str, tuple[str, Callable[[float], str]]] = {
     "profit_over_value_added": ("profit over value added", f.percent),
     "return_on_capital": ("return on capital a year", f.percent),
     "cents_per_final_dollar": ("kept of a final dollar", f.cents),
-    "cover_services": ("final-demand cover: services", f.percent),
-    "cover_with_on_premise": ("  with on-premise boxes", f.percent),
-    "cover_with_own_use": ("  with the owners' own use", f.percent),
+    "cover_services": ("covered by final demand", f.percent),
+    "cover_with_on_premise": ("  and on-premise boxes", f.percent),
+    "cover_with_own_use": ("  and owners' own use", f.percent),
     "equity_value": ("equity value", f.money),
     "concentration": ("concentration (HHI)", f.digits),
 }
@@ -80,7 +81,11 @@ def _tier_table(content: Mapping[str, Any], title: str) -> "Table":
         else:
             table.add_row(words, *(_band(bands[f"{tier}_{name}"], write) for tier in TIER_ORDER))
     counts = [content["tiers"][tier] for tier in TIER_ORDER]
-    table.add_row("failed firms", *(f"{each['failed']} of {each['firms']}" for each in counts))
+    failed = [str(each["failed"]) for each in counts]
+    if bands is not None:
+        failed = [_band(bands[f"{tier}_failed"], lambda value: f"{value:g}") for tier in TIER_ORDER]
+    firms = [str(each["firms"]) for each in counts]
+    table.add_row("failed firms", *(f"{a} of {b}" for a, b in zip(failed, firms, strict=True)))
     return table
 
 
@@ -140,7 +145,16 @@ def _support(many: Mapping[str, Any]) -> str:
 
 def _band(band: Mapping[str, float | None], write: Callable[[float], str]) -> str:
     median, low, high = (write(_number(band[key])) for key in ("median", "low", "high"))
-    return median if median == low == high else f"{median}\n[dim]{low} to {high}[/dim]"
+    return median if median == low == high else f"{median}\n[dim]{_span(low, high)}[/dim]"
+
+
+def _span(low: str, high: str) -> str:
+    """Write an interval short: without the unit that the median has, and the step of thousands once."""
+    low, high = (re.sub(r"[$¢% ]", "", text) for text in (low, high))
+    ending = re.search(r"[a-z]*$", high)
+    if ending and ending[0] and low.endswith(ending[0]):
+        low = low.removesuffix(ending[0])
+    return f"{low}..{high}"
 
 
 def _number(value: float | None) -> float:
