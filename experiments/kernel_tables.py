@@ -100,7 +100,9 @@ def print_day(report: dict[str, Any]) -> None:
         ],
     )
     print(f"Goal: nodes and dollars within {physical['goal']:.0%}: {'met' if physical['met'] else 'missed'}.")
-    print("Its decode pool is slower and its prefill pool faster than published: the errors offset in part.")
+    decode = physical["decode"]["nodes"] / nodes["decode"] - 1.0
+    prefill = physical["prefill"]["nodes"] / nodes["prefill"] - 1.0
+    print(f"Nodes by pool against the published speeds: decode {decode:+.0%}, prefill {prefill:+.0%}.")
 
 
 def print_explanation(result: Explanation) -> None:

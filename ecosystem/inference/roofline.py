@@ -126,7 +126,8 @@ def _attention(m: Machine, load: Load, eff: Efficiencies) -> Operation:
     prompt_span = a.full_layers * prompt_seen + a.windowed_layers * np.minimum(load.prefill_context, a.window)
     flops = flops + load.prefill * prompt_span * a.prefill_attention_flops / tp + index_flops
     flops = flops + 6.0 * (load.sequences * load.verified + load.prefill) * a.linear_layers * a.linear_state / tp
-    memory = (cache + index + state) / (eff.attention_bandwidth * m.chip.bandwidth)
+    reading = np.where(a.latent > 0, eff.bandwidth, eff.attention_bandwidth)
+    memory = (cache + index + state) / (reading * m.chip.bandwidth)
     arithmetic = _compute(flops, f.core_peak, BF16, m, eff)
     return _roofline("attention", memory, arithmetic, eff.interference)
 
