@@ -394,7 +394,9 @@ class App(Firm):
             self._load = self.ad_load
             if ads.adaptive and self.world.on("learning_apps"):
                 self._load = self._adjusted_load(ads, dither[1])
-        if self.world.on("gated_rollout") and self.available < 1.0 and self.unit_margin >= 0.0:
+        if not self.world.on("gated_rollout"):
+            self.available = 1.0
+        elif self.available < 1.0 and self.unit_margin >= 0.0:
             self.available = min(self.available + 0.08, 1.0)
 
     def _learn(self) -> None:

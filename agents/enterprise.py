@@ -257,7 +257,7 @@ class Enterprise(EconomicAgent):
         log_volume = -spec.elasticity_short * self.log_price - long_run * self.log_price_long
         wanted = self.adoption / spec.adoption * self._intensity() * math.exp(log_volume + self.overrun)
         wanted = wanted / (1.0 + wanted / spec.satiation) * (1.0 + 1.0 / spec.satiation)
-        volume = wanted * self.opening_volume
+        volume = wanted * self.opening_volume * world.demand_boost(spec.region)
         budget = (
             spec.budget
             * self.opening_spending

@@ -511,7 +511,7 @@ class Lab(Firm):
         self.pay("staff", "staff", 0.5 * staff, "research_staff", 0.0)
         self.pay("staff", "staff", 0.5 * staff, "staff", 0.0)
         self._spent_on_next += self.books.research + self.books.research_staff
-        if self.spec.partner is not None and self.books.revenue > 0.0:
+        if self.spec.partner is not None and self.books.revenue > 0.0 and self.world.on("revenue_share"):
             self.pay(
                 self.spec.partner,
                 "revenue_share",
