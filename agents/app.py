@@ -1,6 +1,7 @@
 """Apps: choose suppliers, set tiers, quotas, prices and ad load, buy users, and try to earn."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -271,6 +272,21 @@ class AppSpec(Parameters):
             WAYS[name].spec.model_validate(terms)
         return self
 
+    def with_terms(
+        self, tiers: Mapping[str, Mapping[str, Any]], earning: Mapping[str, Any] | None, reconsiders: bool
+    ) -> "AppSpec":
+        """Return a copy with some terms of its tiers changed, and other ways of earning; ValueError if refused."""
+        unknown = sorted(set(tiers) - set(self.tiers))
+        if unknown:
+            raise ValueError(f"no tier {unknown[0]!r}; there are {', '.join(self.tiers)}")
+        data = self.model_dump()
+        for name, terms in tiers.items():
+            data["tiers"][name] |= dict(terms)
+        if earning is not None:
+            data["earning"] = {name: dict(terms) for name, terms in earning.items()}
+        data["reconsiders"] = reconsiders
+        return type(self).model_validate(data)
+
 
 @dataclass(frozen=True, slots=True)
 class Supply:
@@ -291,10 +307,7 @@ class App(Firm):
         self.supply = Supply(spec.supply.mode, spec.supply.lab)
         self.pending: tuple[int, Supply] | None = None
         self.fees = {name: tier.price for name, tier in spec.tiers.items()}
-        ads = self.ways.get("ads")
-        self.ad_load = ads.load if isinstance(ads, AdvertisingSpec) else 0.0
-        api = self.ways.get("api")
-        self.api_price = api.price if isinstance(api, ApiSpec) else 0.0
+        self._open_ways()
         self.search_supplier = spec.search_supplier
         self.index_due: int | None = None
         self.available = spec.gated
@@ -311,7 +324,6 @@ class App(Firm):
         self.integrated_in: int | None = None
         self.exited_api_in: int | None = None
         self._offer: dict[str, float] = {}
-        self._load = self.ad_load
         self._last: tuple[float, float, float, float] | None = None
         self._trials: dict[str, float] = {}
         self._next_review = 6 + int(world.stream(f"review.{firm_id}").integers(0, 6))
@@ -398,6 +410,23 @@ class App(Firm):
             self.available = 1.0
         elif self.available < 1.0 and self.unit_margin >= 0.0:
             self.available = min(self.available + 0.08, 1.0)
+
+    def change_terms(
+        self, tiers: Mapping[str, Mapping[str, Any]], earning: Mapping[str, Any] | None, reconsiders: bool
+    ) -> None:
+        """Offer other terms from this month on, with the brand, the users and the supply that there are."""
+        self.spec = self.spec.with_terms(tiers, earning, reconsiders)
+        self.tiers = list(self.spec.tiers.items())
+        self.fees |= {name: float(terms["price"]) for name, terms in tiers.items() if "price" in terms}
+        if earning is not None:
+            self.ways = {n: WAYS[n].spec.model_validate(t) for n, t in self.spec.earning.items()}
+            self._open_ways()
+
+    def _open_ways(self) -> None:
+        """Start with the ad load and the API price that the terms name."""
+        ads, api = self.ways.get("ads"), self.ways.get("api")
+        self.ad_load = self._load = ads.load if isinstance(ads, AdvertisingSpec) else 0.0
+        self.api_price = api.price if isinstance(api, ApiSpec) else 0.0
 
     def _learn(self) -> None:
         """Update the estimated responses from last month's own experiment."""

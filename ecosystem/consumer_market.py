@@ -25,19 +25,23 @@ class ConsumerMarket:
         self.region = region
         self.consumers = consumers
         self.apps = [app for _, app in sorted(chain.apps.items()) if app.region == region]
-        self.options: list[tuple[App, str, TierSpec]] = [(a, n, t) for a in self.apps for n, t in a.tiers]
         self.first = {}
         position = 0
         for app in self.apps:
             self.first[app.agent_id] = position
             position += len(app.tiers)
+        self.list_options()
         index = {app.agent_id: i for i, app in enumerate(self.apps)}
         self._app = np.array([index[a.agent_id] for a, _, _ in self.options], dtype=np.intp)
+        self._brand_shock = np.zeros(len(self.apps))
+        self.outcome: ConsumerOutcome | None = None
+
+    def list_options(self) -> None:
+        """Fill the table of options with the terms of all tiers; their number never changes."""
+        self.options: list[tuple[App, str, TierSpec]] = [(a, n, t) for a in self.apps for n, t in a.tiers]
         self._quota = np.array([t.quota if t.quota is not None else math.inf for _, _, t in self.options])
         self._overage = np.array([OVERAGE[t.overage] for _, _, t in self.options], dtype=np.intp)
         self._overage_price = np.array([t.overage_price for _, _, t in self.options])
-        self._brand_shock = np.zeros(len(self.apps))
-        self.outcome: ConsumerOutcome | None = None
 
     def open(self) -> None:
         """Fit brands to opening users, and live one month in expectation to know the opening use."""

@@ -1,6 +1,6 @@
 """Events on a scenario's timeline: data that says what happens, when and to whom; and what is in force now."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -169,6 +169,26 @@ class NewInteraction(_Event):
     )
 
 
+class NewTerms(_Event):
+    """An app changes the terms of its tiers and its ways of earning, with the brand and the users that it has."""
+
+    kind: Literal["new_terms"]
+    app: str = param(unit="app", source="scenario", role="fact", doc="app that changes its terms")
+    tiers: dict[str, dict[str, Any]] = param(
+        {}, unit="terms by tier", source="scenario", role="lever", doc="what changes of each tier"
+    )
+    earning: dict[str, dict[str, Any]] | None = param(
+        None,
+        unit="ways",
+        source="scenario",
+        role="lever",
+        doc="terms by way of earning from then on; absent: as they are",
+    )
+    reconsiders: bool = param(
+        False, unit="switch", source="scenario", role="lever", doc="whether the app may change its ways later by itself"
+    )
+
+
 class DemandShift(_Lasting):
     """Demand for AI compute and tokens of enterprises is multiplied by `factor` (a freeze or a boom)."""
 
@@ -189,6 +209,7 @@ Event = Annotated[
     | AcquisitionPulse
     | Bundling
     | NewInteraction
+    | NewTerms
     | DemandShift,
     Field(discriminator="kind"),
 ]
@@ -202,6 +223,7 @@ FIRM_FIELDS: dict[str, tuple[str, ...]] = {
     "capacity_loss": ("firm",),
     "acquisition_pulse": ("app",),
     "bundling": ("app",),
+    "new_terms": ("app",),
 }
 """Fields of each kind of event that name a firm."""
 
@@ -268,6 +290,10 @@ class Timeline:
                     chain.labs[event.lab].publish_weights(event.quality)
                 case ApiPrice():
                     chain.raise_api_price(event.firm, event.factor)
+                case NewTerms():
+                    chain.apps[event.app].change_terms(event.tiers, event.earning, event.reconsiders)
+                    for market in chain.consumer_markets.values():
+                        market.list_options()
                 case NewInteraction():
                     chain.open_interaction(event.region, event.commission, event.willingness)
                 case _:

@@ -131,6 +131,7 @@ def _markets(chain: "ValueChain") -> dict[str, float]:
         "open_frontier": chain.open_frontier,
         "tokens": math.fsum(lab.tokens for lab in chain.labs.values()),
         "final_demand": chain.final_revenue(),
+        "serving_hours": math.fsum(lab.hours_used for lab in chain.labs.values()),
         "training_hours": math.fsum(lab.training_hours for lab in chain.labs.values()),
         "fixed_quality_price": fixed_quality_price(chain),
     }

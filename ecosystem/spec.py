@@ -24,7 +24,7 @@ from agents.investors import InvestorsSpec
 from agents.lab import LabSpec
 from agents.monetisation import WAYS
 from agents.parameters import Parameters, ResearchSpec, param
-from ecosystem.events import FIRM_FIELDS, Event
+from ecosystem.events import FIRM_FIELDS, Event, NewTerms
 from ecosystem.switches import MechanismSwitches
 
 SCENARIOS = Path(__file__).parent / "scenarios"
@@ -138,16 +138,16 @@ class MarketSpec(Parameters):
         doc="answer length that serving layouts are solved for",
     )
     reasoning_growth: float = param(
-        0.06,
+        0.12,
         unit="1/month",
         source="F-P10, F-P12 bound it; judgement",
         ge=0,
         le=0.5,
-        span=(0.02, 0.1),
+        span=(0.04, 0.15),
         doc="growth of tokens per query at the opening: reasoning, longer context, agents",
     )
     reasoning_fade: float = param(
-        0.96, unit="1/month", source="judgement", gt=0, le=1, span=(0.93, 0.985), doc="how that growth fades"
+        0.975, unit="1/month", source="judgement", gt=0, le=1, span=(0.93, 0.985), doc="how that growth fades"
     )
     taste_noise: float = param(
         0.03,
@@ -383,10 +383,21 @@ class Spec(Parameters):
             for field in ("region", "home"):
                 if hasattr(event, field):
                     _known(f"events.{event_id}.{field}", getattr(event, field), self.regions, "region")
+            if isinstance(event, NewTerms):
+                self._check_terms(event_id, event)
             if event.month >= self.months:
                 raise ValueError(
                     f"events.{event_id}.month: {event.month} is outside the horizon of {self.months} months"
                 )
+
+    def _check_terms(self, event_id: str, event: NewTerms) -> None:
+        """Refuse new terms that the app could not have."""
+        try:
+            self.app[event.app].with_terms(event.tiers, event.earning, event.reconsiders)
+        except ValidationError as error:
+            raise ValueError(f"events.{event_id}: {_first_error(error, ('app', event.app))}") from None
+        except ValueError as error:
+            raise ValueError(f"events.{event_id}: {error}") from None
 
     # --- provenance -------------------------------------------------------------------------------------------
 
@@ -405,12 +416,12 @@ def _nearest(word: str, known: list[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(known)[:12])}"
 
 
-def _first_error(error: ValidationError) -> str:
-    """Say the first error in words: key, value, what is allowed."""
+def _first_error(error: ValidationError, above: tuple[str, ...] = ()) -> str:
+    """Say the first error in words: key, value, what is allowed; `above` is where in the tree it was found."""
     first = error.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{path}: unknown key{_nearest(str(first['loc'][-1]), _siblings(first['loc'][:-1]))}"
+        return f"{path}: unknown key{_nearest(str(first['loc'][-1]), _siblings((*above, *first['loc'][:-1])))}"
     if first["type"] == "value_error":
         text = str(first["ctx"]["error"]) if "ctx" in first else first["msg"]
         return f"{path}: {text}" if path else text
