@@ -137,9 +137,7 @@ class Design(BaseModel):
         if self.method == "table":
             return tuple(_table_factor(path, self.table, parameters) for path in self.table[0])
         decided = [_factor(path, "lever", each, parameters) for path, each in self.levers.items()]
-        unknown = [
-            _factor(path, "uncertainty", each, parameters) for path, each in self.uncertainties.items()
-        ]
+        unknown = [_factor(path, "uncertainty", each, parameters) for path, each in self.uncertainties.items()]
         return (*decided, *unknown)
 
     def sample(self, parameters: "Mapping[str, ParameterRow]", seed: int) -> Sample:
@@ -175,9 +173,7 @@ def _factor(
     return Factor(path, role, span=levels, integer=integer)
 
 
-def _table_factor(
-    path: str, rows: list[dict[str, Value]], parameters: "Mapping[str, ParameterRow]"
-) -> Factor:
+def _table_factor(path: str, rows: list[dict[str, Value]], parameters: "Mapping[str, ParameterRow]") -> Factor:
     """The factor of one column of a table, in the role that the parameter declares."""
     if any(list(row) != list(rows[0]) for row in rows):
         raise UserError(f"every row of the table must have the same columns: {', '.join(rows[0])}")

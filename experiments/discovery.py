@@ -118,9 +118,7 @@ def find_box(
     """
     count, hits = len(interesting), int(interesting.sum())
     if not 0 < hits < count:
-        raise UserError(
-            f"the condition {condition!r} holds in {hits} of {count} runs: there is nothing to find"
-        )
+        raise UserError(f"the condition {condition!r} holds in {hits} of {count} runs: there is nothing to find")
     search = _Search(cases, interesting)
     boxes = search.peel()
     pasted = search.paste(max(boxes, key=_balance))

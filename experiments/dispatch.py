@@ -5,7 +5,7 @@ import itertools
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass
 
 from experiments.errors import RunFailure
@@ -35,9 +35,7 @@ class Dispatch:
     chunk is halved, and a single run that kills three workers is recorded as failed.
     """
 
-    def __init__(
-        self, work: Work, workers: Workers, total: int, progress: Callable[[Progress], None] | None
-    ) -> None:
+    def __init__(self, work: Work, workers: Workers, total: int, progress: Callable[[Progress], None] | None) -> None:
         self.finished = self.failed = self.shared = self.failed_before = 0
         self._work = work
         self._workers = workers
@@ -69,9 +67,7 @@ class Dispatch:
         self._tell()
         return self._keys
 
-    def _missing(
-        self, runs: Iterator[Run], finished: set[str], failed: set[str], retry_failed: bool
-    ) -> Iterator[Run]:
+    def _missing(self, runs: Iterator[Run], finished: set[str], failed: set[str], retry_failed: bool) -> Iterator[Run]:
         """Runs to do, each key once; the others are counted."""
         for run in runs:
             if run.key in finished or run.key in self._keys:
@@ -118,6 +114,10 @@ class Dispatch:
         """Add a finished chunk to the counts; False if its worker died."""
         try:
             report = future.result()
+        except CancelledError:
+            raise RunFailure(
+                "the cluster's scheduler is gone: finished runs are kept, repeat the command when a new one is up"
+            ) from None
         except Exception as error:
             if self._workers.died(error):
                 return False
@@ -197,6 +197,4 @@ def _note(progress: Progress) -> str:
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return (
-        f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
-    )
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

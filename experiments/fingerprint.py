@@ -36,9 +36,7 @@ def folder_digest(folder: Path, name: str) -> str:
     """Digest of all files below a folder: syntax trees of Python files, bytes of the others."""
     digest = hashlib.sha256()
     for path in sorted(_files(folder), key=lambda path: path.relative_to(folder).as_posix()):
-        content = (
-            syntax_digest(path) if path.suffix == ".py" else hashlib.sha256(path.read_bytes()).hexdigest()
-        )
+        content = syntax_digest(path) if path.suffix == ".py" else hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{name}/{path.relative_to(folder).as_posix()} {content}\n".encode())
     return digest.hexdigest()
 

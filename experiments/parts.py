@@ -36,9 +36,7 @@ def write_table(path: Path, table: "Mapping[str, Sequence[Any] | NDArray[Any]]")
     import numpy as np
 
     arrays: dict[str, NDArray[Any]] = {name: np.asarray(column) for name, column in table.items()}
-    arrays = {
-        name: array.astype(object) if array.dtype.kind == "U" else array for name, array in arrays.items()
-    }
+    arrays = {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in arrays.items()}
     temporary = path.with_name(f".{path.stem}-{os.getpid()}.tmp")
     try:
         with connect() as connection:
@@ -101,9 +99,7 @@ def _hold_their_keys(connection: "duckdb.DuckDBPyConnection", pattern: str, coun
     """Decode every column of some files and hold their keys against their names."""
     source = f"read_parquet('{_quoted(pattern)}', union_by_name = true, filename = true)"
     connection.execute(f"SELECT max(COLUMNS(*)) FROM {source}")
-    named = connection.execute(
-        f"SELECT parse_filename(filename), list(key) FROM {source} GROUP BY 1"
-    ).fetchall()
+    named = connection.execute(f"SELECT parse_filename(filename), list(key) FROM {source} GROUP BY 1").fetchall()
     return len(named) == count and all(name == part_name(keys) for name, keys in named)
 
 

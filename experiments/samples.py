@@ -141,9 +141,7 @@ def crossed(levels: "list[NDArray[np.float64]]") -> "NDArray[np.float64]":
     return np.column_stack([grid.ravel() for grid in grids])
 
 
-def crossed_with_levers(
-    method: Method, factors: tuple[Factor, ...], n: int, seed: int
-) -> "NDArray[np.float64]":
+def crossed_with_levers(method: Method, factors: tuple[Factor, ...], n: int, seed: int) -> "NDArray[np.float64]":
     """Every draw of the other factors under every combination of the listed levers."""
     import numpy as np
 

@@ -173,9 +173,7 @@ def _finite(values: "ArrayLike") -> "NDArray[np.float64]":
     if x.ndim != 1 or not len(x):
         raise UserError("replicates must be a list of at least one number")
     if not np.isfinite(x).all():
-        raise UserError(
-            "a replicate's outcome is not a finite number: leave it out or choose another outcome"
-        )
+        raise UserError("a replicate's outcome is not a finite number: leave it out or choose another outcome")
     return x
 
 

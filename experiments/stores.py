@@ -166,9 +166,7 @@ class Store:
             path.replace(self.path / "damaged" / path.name)
         return [path.name for path in moved]
 
-    def write_runs(
-        self, keys: Sequence[str], seconds: Sequence[float], rows: Sequence[Mapping[str, float]]
-    ) -> None:
+    def write_runs(self, keys: Sequence[str], seconds: Sequence[float], rows: Sequence[Mapping[str, float]]) -> None:
         """Add finished runs as one part; `rows` are their outcomes, all with the same names."""
         outcomes = {name: [row[name] for row in rows] for name in rows[0]}
         write_table(self.path / "parts" / part_name(keys), {"key": keys, "seconds": seconds, **outcomes})
@@ -331,9 +329,7 @@ class Store:
 
 def _foreign(path: Path) -> bool:
     """Whether a folder holds anything that a store does not."""
-    return any(
-        each.name not in {"parts", "failures", "sweeps"} and each.name[0] != "." for each in path.iterdir()
-    )
+    return any(each.name not in {"parts", "failures", "sweeps"} and each.name[0] != "." for each in path.iterdir())
 
 
 def _flock(file: Any, kind: int, path: Path) -> None:

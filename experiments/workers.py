@@ -225,8 +225,7 @@ class LocalPool:
             executor.submit(os.getpid).result()
         except BrokenProcessPool:
             raise RunFailure(
-                "worker processes die as they start; a script that sweeps must do so below "
-                "`if __name__ == '__main__':`"
+                "worker processes die as they start; a script that sweeps must do so below `if __name__ == '__main__':`"
             ) from None
 
     def _start(self) -> Executor:
@@ -264,9 +263,7 @@ class DaskCluster:
         self.slots = sum(self._client.ncores().values())
         if not self.slots:
             self._client.close()
-            raise UserError(
-                f"the Dask scheduler at {self.address} has no workers yet: start some, then try again"
-            )
+            raise UserError(f"the Dask scheduler at {self.address} has no workers yet: start some, then try again")
         self.backlog = 2 * self.slots
         self._executor = self._client.get_executor()
         return self

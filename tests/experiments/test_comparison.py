@@ -48,9 +48,7 @@ def test_stores_without_common_runs_are_refused(tmp_path: Path) -> None:
 
 
 def test_two_runs_are_compared_by_their_outcomes() -> None:
-    found = compare_runs(
-        {"profit": 1.0, "old": 2.0}, {"profit": 1.5, "new": 3.0}, {"a": {"b": 1}}, {"a": {"c": 1}}
-    )
+    found = compare_runs({"profit": 1.0, "old": 2.0}, {"profit": 1.5, "new": 3.0}, {"a": {"b": 1}}, {"a": {"c": 1}})
     assert found.parameters == {"a.b": (1, None), "a.c": (None, 1)}
     assert [(change.outcome, change.differing_runs) for change in found.outcomes] == [
         ("profit", 1),

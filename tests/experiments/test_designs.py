@@ -26,9 +26,7 @@ def sample(content: dict[str, Any], seed: int = 1) -> Sample:
 
 
 def test_grid_crosses_lists_and_even_steps() -> None:
-    points = sample(
-        {"method": "grid", "n": 3, "levers": {"app.kind": ["a", "b"]}, "uncertainties": TWO_RANGES}
-    )
+    points = sample({"method": "grid", "n": 3, "levers": {"app.kind": ["a", "b"]}, "uncertainties": TWO_RANGES})
     assert len(points) == 2 * 3 * 3
     assert points.overrides(0) == {"app.kind": "a", "demand.elasticity": 0.5, "app.price": 1.0}
     assert points.overrides(4) == {
@@ -64,9 +62,7 @@ def test_sobol_blocks_are_laid_out_for_indices() -> None:
 
 
 def test_morris_moves_one_factor_a_step() -> None:
-    points = sample(
-        {"method": "morris", "n": 5, "uncertainties": TWO_RANGES, "levers": {"app.free": [True, False]}}
-    )
+    points = sample({"method": "morris", "n": 5, "uncertainties": TWO_RANGES, "levers": {"app.free": [True, False]}})
     trajectories = points.coordinates.reshape(5, 4, 3)
     assert ((np.diff(trajectories, axis=1) != 0).sum(axis=2) == 1).all()
 
@@ -85,9 +81,7 @@ def test_one_at_a_time_starts_from_the_scenario() -> None:
 
 
 def test_whole_numbers_stay_whole_and_every_one_is_as_likely() -> None:
-    points = sample(
-        {"method": "latin-hypercube", "n": 60, "uncertainties": {"demand.delay": {"low": 1, "high": 6}}}
-    )
+    points = sample({"method": "latin-hypercube", "n": 60, "uncertainties": {"demand.delay": {"low": 1, "high": 6}}})
     values = [points.overrides(i)["demand.delay"] for i in range(60)]
     assert {type(value) for value in values} == {int}
     assert sorted(values) == sorted([1, 2, 3, 4, 5, 6] * 10)
