@@ -25,6 +25,15 @@ class ProductSpec(Parameters):
         gt=0,
         doc="wafers, memory, packaging and board of one accelerator before learning",
     )
+    packaging: float = param(
+        1.0,
+        unit="H100-sized packages/accelerator",
+        source="judgement",
+        gt=0,
+        le=16,
+        span=(0.5, 4),
+        doc="advanced-packaging area of one accelerator: two dies take twice the capacity",
+    )
     available_from: int = param(
         0,
         unit="month",
@@ -166,9 +175,9 @@ class ChipmakerSpec(Parameters):
         doc="speed at which the scarcity premium moves",
     )
     capacity_growth: float = param(
-        0.03,
+        0.04,
         unit="1/month",
-        source="F-C2, section 2.2: 35.6 to 62 bn USD a quarter within the year",
+        source="F-C4: packaging demand 370 to 670 thousand wafers in a year",
         ge=0,
         le=0.3,
         span=(0.02, 0.08),
@@ -187,7 +196,7 @@ class ChipmakerSpec(Parameters):
         12, unit="months", source="F-C2", ge=1, le=60, span=(6, 24), doc="tau: from capacity start to output"
     )
     start_speed: float = param(
-        0.10,
+        0.05,
         unit="1/month",
         source="F-C2 and section 2.2: x5 in a year",
         ge=0,
@@ -410,16 +419,17 @@ class Chipmaker(Firm):
         self.smoothed_revenue = self.opening_revenue
 
     def _cost_at(self, line: Line, month: int) -> tuple[float, float]:
-        """Return (H100-equivalents, unit cost) of the mix made in `month`, with the learning so far."""
+        """Return (H100-equivalents, cost) of a package of the mix made in `month`, with the learning so far."""
         exponent = -math.log2(1.0 - self.spec.learning) if self.world.on("learning") else 0.0
-        perf = cost = 0.0
+        perf = cost = area = 0.0
         for key, share in line.mix(month).items():
             if share > 0.0:
                 product = line.spec.products[key]
+                area += share * product.packaging
                 learned = (1.0 + line.cumulative[key] / line.reference) ** -exponent
                 perf += share * self.world.performance[product.accelerator]
                 cost += share * product.unit_cost * learned
-        return perf, cost
+        return perf / area, cost / area
 
     def _update_mix(self, line: Line) -> None:
         """Set this month's performance and unit cost, and what a delivery after the lead time costs relative to now.

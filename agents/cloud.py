@@ -45,14 +45,14 @@ class CloudSpec(Parameters):
         span=(12_000, 30_000),
         doc="mean depreciated value of the opening fleet, buildings included",
     )
-    on_order_months: float = param(
-        9.0,
-        unit="months",
-        source="opening balance",
+    presold: float = param(
+        0.0,
+        unit="1",
+        source="F-K9: one customer 72 % of revenue",
         ge=0,
-        le=36,
-        span=(6, 12),
-        doc="chips on order at the opening, in months of opening purchases",
+        le=1,
+        role="fact",
+        doc="share of the capacity on order at the opening that its overflow customers have booked",
     )
     chip_purchases: dict[str, float] = param(
         unit="USD/month by chipmaker",
@@ -172,7 +172,7 @@ class CloudSpec(Parameters):
         doc="expected rent over user cost at which the whole gap is ordered",
     )
     order_speed: float = param(
-        0.25,
+        0.12,
         unit="1/month",
         source="judgement",
         gt=0,
@@ -181,7 +181,7 @@ class CloudSpec(Parameters):
         doc="share of the fleet gap ordered in a month",
     )
     padding: float = param(
-        0.3,
+        0.2,
         unit="1",
         source="Lee, Padmanabhan, Whang 1997",
         ge=0,
@@ -317,6 +317,9 @@ class Cloud(Firm):
         self.contracts: dict[str, Contract] = {}
         self.demand = Trend(0.0, 0.0, world.expectation)
         self.utilisation = spec.target_utilisation
+        self.size_growth = 1.0
+        self.opening_backlog = 0.0
+        self._size_before = self.size
         self.hours_sold = 0.0
         self.hours_asked = 0.0
         self.user_cost = spec.rent
@@ -387,23 +390,28 @@ class Cloud(Firm):
             self.fleet[accelerator] -= size
             self.size -= size
             self.depreciation -= depreciation
+        self.size_growth = min(max(self.size / max(self._size_before, 1e-9), 0.5), 2.0)
+        self._size_before = self.size
 
     def finance(self, needed: float) -> None:
-        """Find the cash for a purchase: own cash, then the group, then lenders up to their limit."""
+        """Find the cash for chips on order: own cash, then the group, then the loan that came with the order."""
         short = needed - 0.9 * self.cash
         if short <= 0.0:
             return
-        if self.world.draw_on_group(self.agent_id, short, investment=True) >= short:
+        if self.world.draw_on_group(self.agent_id, short, investment=True) >= short or self.spec.kind != "reseller":
             return
-        room = (
-            self.spec.debt_limit * 12.0 * self.smoothed_revenue - self.debt
-            if self.world.on("finance_limits")
-            else short
-        )
-        loan = min(short, max(room, 0.0))
-        if self.spec.kind == "reseller" and loan > 0.0:
-            self.world.ledger.pay("lenders", self.agent_id, "debt", loan)
-            self.debt += loan
+        self._borrow(short)
+
+    def refinance(self, needed: float) -> None:
+        """Find the cash for a repayment: own cash, then lenders up to their limit."""
+        short = needed - 0.9 * self.cash
+        room = self.spec.debt_limit * 12.0 * self.smoothed_revenue - self.debt
+        self._borrow(min(short, room) if self.world.on("finance_limits") else short)
+
+    def _borrow(self, amount: float) -> None:
+        if self.spec.kind == "reseller" and amount > 0.0:
+            self.world.ledger.pay("lenders", self.agent_id, "debt", amount)
+            self.debt += amount
 
     # --- decisions ---------------------------------------------------------------------------------------------
 
@@ -568,6 +576,6 @@ class Cloud(Firm):
         if self.debt > 0.0:
             self.pay("interest", "interest", self.debt * spec.debt_rate / 12.0, "interest")
             principal = min(self.debt / spec.amortisation, self.debt)
-            self.finance(principal)
+            self.refinance(principal)
             self.pay("principal", "principal", principal, "financial")
             self.debt -= principal

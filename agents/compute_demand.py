@@ -14,7 +14,7 @@ class ComputeDemandSpec(Parameters):
     """Parameters of a region's other compute demand."""
 
     growth: float = param(
-        0.08,
+        0.09,
         unit="1/month",
         source="judgement",
         ge=-0.2,
@@ -23,7 +23,7 @@ class ComputeDemandSpec(Parameters):
         doc="growth at the opening",
     )
     fade: float = param(
-        0.975,
+        0.97,
         unit="1/month",
         source="judgement",
         gt=0,

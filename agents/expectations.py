@@ -23,7 +23,7 @@ class ExpectationSpec(Parameters):
         doc="smoothing of the monthly growth rate",
     )
     damping: float = param(
-        0.98,
+        0.96,
         unit="1/month",
         source="judgement",
         ge=0,

@@ -143,6 +143,18 @@ class LabSpec(Parameters):
         role="lever",
         doc="hold the nominal price of the large model and compete in quality",
     )
+    training_growth: float = param(
+        0.06,
+        unit="1/month",
+        source="F-L7: compute of the leading lab x3 a year",
+        ge=-0.1,
+        le=0.3,
+        span=(0.02, 0.1),
+        doc="growth of planned training at the opening, while the runway allows",
+    )
+    training_fade: float = param(
+        0.97, unit="1/month", source="judgement", gt=0, le=1, span=(0.94, 0.99), doc="how that growth fades"
+    )
     training_share: float = param(
         1.0,
         unit="1",
@@ -183,7 +195,7 @@ class LabSpec(Parameters):
         doc="share of all training and research compute that final runs take",
     )
     spillover: float = param(
-        0.04,
+        0.12,
         unit="1/month",
         source="judgement",
         ge=0,
@@ -317,7 +329,7 @@ class Lab(Firm):
         self.opened_in: int | None = 0 if self.open_weights else None
         self.efficiency = spec.residual
         self.serving = Trend(0.0, 0.0, world.expectation)
-        self.training_budget = spec.training_spend
+        self.training_budget = self.training_plan = spec.training_spend
         self.training_hours = 0.0
         self.training_planned = 0.0
         self.final_run_cost = 0.0
@@ -358,7 +370,7 @@ class Lab(Firm):
                 world.request_hours(self.agent_id, cloud, share * total)
 
     def _plan_cloud_shares(self) -> None:
-        """Move a part of the demand to the cheaper clouds; partners keep an edge by habit (logit on log rent)."""
+        """Let new contracts follow new capacity and lower rents; partners keep an edge by habit (logit on log rent)."""
         alive = {c: s for c, s in self.cloud_shares.items() if self.world.is_alive(c)}
         if not alive:
             alive = self.world.clouds_in(self.region)
@@ -367,9 +379,7 @@ class Lab(Firm):
         rents = {c: self.world.rent(c) for c in self.cloud_shares}
         mean = math.exp(math.fsum(s * math.log(rents[c]) for c, s in self.cloud_shares.items()))
         weights = {
-            c: s
-            * (rents[c] / mean) ** (-0.1 * self.spec.substitution)
-            * math.exp(0.2 * (0.75 - self.world.utilisation(c)))
+            c: s * (rents[c] / mean) ** (-0.1 * self.spec.substitution) * self.world.size_growth(c)
             for c, s in self.cloud_shares.items()
         }
         total = math.fsum(weights.values())
@@ -379,7 +389,8 @@ class Lab(Firm):
         """Set the training budget from revenue and cash, cut when the runway is short; develop the next model."""
         spec = self.spec
         world = self.world
-        budget = spec.training_spend + spec.training_share * max(self.smoothed_revenue - self.opening_revenue, 0.0)
+        self.training_plan *= 1.0 + spec.training_growth * spec.training_fade**world.month * world.sentiment
+        budget = self.training_plan + spec.training_share * max(self.smoothed_revenue - self.opening_revenue, 0.0)
         if not world.funded_by_group(self.agent_id):
             budget = max(budget, spec.training_cash * self.cash / spec.training_horizon)
             if self.runway < spec.runway_floor:
@@ -405,8 +416,9 @@ class Lab(Firm):
         self.developed += gain + (spill if world.on("spillover") else 0.0)
         self._next_quality = None
         self.months_since_release += 1
+        waited = self.months_since_release / (1.5 * self.spec.release_months)
         if world.on("release_dates"):
-            due = world.release_draw(self.agent_id) < 1.0 / self.spec.release_months
+            due = world.release_draw(self.agent_id) < waited * waited
         else:
             due = self.months_since_release >= self.spec.release_months
         if due and self.months_since_release >= 2:

@@ -42,12 +42,12 @@ class ResearchSpec(Parameters):
     """How training turns into quality, the same for all labs."""
 
     productivity: float = param(
-        0.07,
+        0.04,
         unit="q/month",
         source="judgement",
         ge=0,
         le=1,
-        span=(0.03, 0.12),
+        span=(0.02, 0.08),
         doc="a: quality from training at the reference effort, times ln 2",
     )
     reference_hours: float = param(
@@ -86,12 +86,12 @@ class ResearchSpec(Parameters):
         doc="share of the gap to the best open weights closed in a month",
     )
     quality_cost: float = param(
-        2.0,
+        1.0,
         unit="1/q",
         source="judgement",
         ge=0,
         le=10,
-        span=(1, 3),
+        span=(0.5, 2),
         doc="log accelerator-hours per token that a unit of quality adds: better models are larger and think longer",
     )
     software_progress: float = param(

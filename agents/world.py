@@ -254,8 +254,8 @@ class World(Protocol):
         """Return a cloud's fleet over that of the opening."""
         ...
 
-    def utilisation(self, cloud: str) -> float:
-        """Return a cloud's utilisation last month."""
+    def size_growth(self, cloud: str) -> float:
+        """Return a cloud's fleet over that of last month."""
         ...
 
     def clouds_in(self, region: str) -> dict[str, float]:

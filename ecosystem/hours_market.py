@@ -3,6 +3,8 @@
 import math
 from typing import TYPE_CHECKING
 
+from agents.cloud import HOURS
+
 if TYPE_CHECKING:
     from agents.cloud import Cloud
     from agents.lab import Lab
@@ -17,6 +19,7 @@ class HoursMarket:
         self.requests: dict[str, dict[str, float]] = {}
         self.granted: dict[str, dict[str, float]] = {}
         self.shares: dict[str, float] = {}
+        self.opening_overflow: dict[tuple[str, str], float] = {}
 
     def clear(self) -> None:
         """Start a month without requests."""
@@ -112,8 +115,19 @@ class HoursMarket:
             short = max(cloud.demand.forecast(1.0) / cloud.spec.target_utilisation - own, 0.0)
             total = math.fsum(cloud.spec.overflow.values())
             for reseller, value in sorted(cloud.spec.overflow.items()):
-                if chain.clouds[reseller].alive:
-                    chain.clouds[reseller].request_contract(cloud_id, short * value / total)
+                seller = chain.clouds[reseller]
+                if seller.alive:
+                    booked = self._booked(seller, cloud_id)
+                    seller.request_contract(cloud_id, max(short * value / total, booked))
+
+    def _booked(self, seller: "Cloud", customer: str) -> float:
+        """Return the hours that a customer takes of what a reseller had on order for it at the opening."""
+        if self.chain.month > seller.opening_backlog:
+            return 0.0
+        booked = math.fsum(v for c in self.chain.spec.cloud.values() for s, v in c.overflow.items() if s == seller.agent_id)
+        mine = self.chain.spec.cloud[customer].overflow[seller.agent_id] / booked
+        grown = max(seller.size - seller.opening_size, 0.0) * HOURS
+        return self.opening_overflow[customer, seller.agent_id] + seller.spec.presold * mine * grown
 
     def commit_overflow(self) -> None:
         """Add the hours signed with resellers to what a cloud can sell."""

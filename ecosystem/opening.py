@@ -135,6 +135,7 @@ def _solve_hours(chain: "ValueChain") -> list[Plug]:
             other = chain.clouds[reseller]
             hours = value / other.rent
             other.contract(cloud_id, hours)
+            chain.hours.opening_overflow[cloud_id, reseller] = hours
             cloud.overflow.hours += hours
     for lab_id, lab in chain.labs.items():
         total = (lab.spec.inference_spend + lab.spec.training_spend) / lab.rent_paid
@@ -173,7 +174,9 @@ def _open_order_books(chain: "ValueChain") -> None:
     for cloud_id, cloud in chain.clouds.items():
         cloud.user_cost = cloud.expected_user_cost()
         for supplier, value in sorted(cloud.spec.chip_purchases.items()):
-            cloud.on_order += chain.chipmakers[supplier].book_backlog(cloud.region, cloud_id, value)
+            maker = chain.chipmakers[supplier]
+            cloud.on_order += maker.book_backlog(cloud.region, cloud_id, value)
+            cloud.opening_backlog = max(cloud.opening_backlog, maker.spec.backlog_months)
     for region, demand in chain.compute.items():
         for supplier, value in sorted(demand.spec.on_premise.items()):
             chain.chipmakers[supplier].book_backlog(region, f"compute.{region}", value)

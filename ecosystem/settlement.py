@@ -125,7 +125,8 @@ class Settlement:
             self._pay_out(firm)
         if chain.on("failure"):
             for firm in list(chain.firms.values()):
-                if firm.alive and chain.ledger.arrears_months(firm.agent_id) >= spec.default_months:
+                late = chain.ledger.arrears_months(firm.agent_id) >= spec.default_months
+                if firm.alive and late and chain.ledger.arrears(firm.agent_id) > 1.0:
                     self._fail(firm)
 
     def _pay_out(self, firm: Firm) -> None:

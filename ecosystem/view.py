@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from ecosystem.token_market import TokenMarket
 
 
+ROUNDING = 1.0
+"""USD asked for beyond what is missing, so that rounding leaves no arrears."""
+
+
 class WorldView:
     """Answers agents' questions; holds no rule of its own."""
 
@@ -116,7 +120,7 @@ class WorldView:
         if buyer is not None:
             cash = self.ledger.cash(payer)
             if cash < amount:
-                self.draw_on_group(payer, amount - cash)
+                self.draw_on_group(payer, amount - cash + ROUNDING)
             if expense is not None:
                 buyer.book_expense(expense, amount)
         self.ledger.pay(payer, payee, kind, amount, quantity)
@@ -238,9 +242,9 @@ class WorldView:
         """Return a cloud's fleet over that of the opening."""
         return self.clouds[cloud].size / max(self.clouds[cloud].opening_size, 1e-9)
 
-    def utilisation(self, cloud: str) -> float:
-        """Return a cloud's utilisation last month."""
-        return self.clouds[cloud].utilisation
+    def size_growth(self, cloud: str) -> float:
+        """Return a cloud's fleet over that of last month."""
+        return self.clouds[cloud].size_growth
 
     def clouds_in(self, region: str) -> dict[str, float]:
         """Return the living clouds of a region with their sizes."""

@@ -132,7 +132,8 @@ def saturate(
     def tpot(batch: Floats) -> Floats:
         if disaggregated:
             return decode_seconds(machine, batch, context, eff, verified=rows) / accepted
-        return mixed_tpot(machine, batch, fresh_len, np.asarray(work.output_len), eff, context=context)
+        lengths = fresh_len, np.asarray(work.output_len)
+        return mixed_tpot(machine, batch, *lengths, eff, context=context, verified=rows, accepted=accepted)
 
     held = memory_batch(machine, work.input_len + work.output_len)
     ceiling = np.minimum(np.broadcast_to(held, np.shape(tpot(ONE))), batch_cap)

@@ -40,10 +40,14 @@ class Score:
 
 
 def predict_tpot_ms(rows: Measurements, eff: Efficiencies) -> Floats:
-    """Time per output token of each row, ms. Batches beyond what memory holds wait in the queue."""
+    """Time per output token of each row, ms.
+
+    Sequences beyond what memory holds wait in the queue. Where not even the weights fit, the stated layout must
+    be wrong, and all sequences are taken to run.
+    """
     context = rows.input_len + rows.output_len / 2.0
-    held = np.maximum(memory_batch(rows.machine, context), 1.0)
-    sequences = np.minimum(rows.sequences, held)
+    held = memory_batch(rows.machine, context)
+    sequences = np.where(held >= 1.0, np.minimum(rows.sequences, held), rows.sequences)
     mixed = mixed_tpot(rows.machine, sequences, rows.input_len, rows.output_len, eff)
     return np.asarray(1e3 * np.where(rows.mixed, mixed, decode_seconds(rows.machine, sequences, context, eff)))
 
