@@ -99,3 +99,10 @@ def test_curves_are_infinite_where_a_promise_cannot_be_kept() -> None:
     )
     assert np.isinf(curves.hours).all()
     assert np.isinf(curves.hours_per_mtok(np.array([1.0]))).all()
+
+
+def test_speculation_lowers_cost_in_mixed_serving_and_keeps_the_promise() -> None:
+    plain = explain("DeepSeek-V3", "H200", WORK, spread=layout(tp=8), weights="fp8")
+    guessed = explain("DeepSeek-V3", "H200", WORK, spread=layout(tp=8), weights="fp8", verified=2.0, accepted=1.8)
+    assert guessed.tpot_ms <= WORK.tpot_limit_ms * (1 + 1e-9)
+    assert guessed.usd_per_mtok["output"] < plain.usd_per_mtok["output"]

@@ -77,6 +77,7 @@ def test_wide_expert_parallelism_is_predicted_without_a_fit() -> None:
     assert len(scored) == 11
     assert np.median(scored) < 0.15
     assert max(scored) < 0.30
+    assert float(np.median(scored)) <= validation.wide_leave_one_out(shipped()) < 0.12
 
 
 def test_the_physical_day_is_within_five_per_cent() -> None:
