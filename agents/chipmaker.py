@@ -58,7 +58,7 @@ class LineSpec(Parameters):
     """What a chipmaker sells in one region."""
 
     products: dict[str, ProductSpec] = param(
-        unit="products", source="accelerators.toml", role="fact", doc="generations, oldest first"
+        unit="products", source="accelerators.toml", role="fact", doc="generations; they follow each other by date"
     )
     opening_price: float = param(
         unit="USD/accelerator",
@@ -329,6 +329,7 @@ class Line:
         "perf",
         "premium",
         "price",
+        "products",
         "reference",
         "shipped",
         "spec",
@@ -337,6 +338,7 @@ class Line:
 
     def __init__(self, spec: LineSpec) -> None:
         self.spec = spec
+        self.products = dict(sorted(spec.products.items(), key=lambda item: (item[1].available_from, item[0])))
         self.price = 0.0
         self.premium = 0.0
         self.inventory = 0.0
@@ -369,14 +371,14 @@ class Line:
         """Return the share of each product in units made this month: each ramps up over its predecessors."""
         shares: dict[str, float] = {}
         remaining = 1.0
-        for key, product in reversed(self.spec.products.items()):
+        for key, product in reversed(self.products.items()):
             ramp = (month - product.available_from + 1) / product.ramp_months
             share = remaining * min(max(ramp, 0.0), 1.0)
             shares[key] = share
             remaining -= share
-        oldest = next(iter(self.spec.products))
+        oldest = next(iter(self.products))
         shares[oldest] += remaining
-        return {key: shares[key] for key in self.spec.products}
+        return {key: shares[key] for key in self.products}
 
 
 class Chipmaker(Firm):
@@ -403,7 +405,7 @@ class Chipmaker(Firm):
             self._update_mix(line)
             lead = line.mix(0)
             oldest = next(iter(lead))
-            per_h100 = line.spec.opening_price / self.world.performance[line.spec.products[oldest].accelerator]
+            per_h100 = line.spec.opening_price / self.world.performance[line.products[oldest].accelerator]
             line.price = per_h100
             sold = self.spec.opening_sales.get(region, 0.0) / per_h100
             line.reference = max(12.0 * sold / line.perf, 1.0)
@@ -424,7 +426,7 @@ class Chipmaker(Firm):
         perf = cost = area = 0.0
         for key, share in line.mix(month).items():
             if share > 0.0:
-                product = line.spec.products[key]
+                product = line.products[key]
                 area += share * product.packaging
                 learned = (1.0 + line.cumulative[key] / line.reference) ** -exponent
                 perf += share * self.world.performance[product.accelerator]
@@ -501,7 +503,7 @@ class Chipmaker(Firm):
         """Return each accelerator's share of the H100-equivalents shipped."""
         shares: dict[str, float] = {}
         for key, share in line.mix(self.world.month).items():
-            accelerator = line.spec.products[key].accelerator
+            accelerator = line.products[key].accelerator
             weight = share * self.world.performance[accelerator] / line.perf
             if weight > 0.0:
                 shares[accelerator] = shares.get(accelerator, 0.0) + weight

@@ -161,7 +161,7 @@ class Investors(EconomicAgent):
         available = spec.caution * self.world.ledger.cash(self.agent_id)
         scale = available / math.fsum(weights)
         for (firm, amount), weight in zip(ranked, weights, strict=True):
-            paid = min(amount, weight * scale)
+            paid = min(amount, weight * scale, self.world.ledger.cash(self.agent_id))
             if paid > 0.0:
                 self.world.ledger.pay(self.agent_id, firm.agent_id, "equity", paid)
                 firm.equity_raised += paid

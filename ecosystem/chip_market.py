@@ -56,7 +56,7 @@ class ChipMarket:
             leader = max(sellers, key=lambda pair: (pair[1], pair[0].agent_id))[0]
             line = leader.lines[region]
             newest = max(line.mix(self.chain.month).items(), key=lambda pair: pair[1])[0]
-            accelerator = line.spec.products[newest].accelerator
+            accelerator = line.products[newest].accelerator
             kilowatt = self.chain.kilowatts[accelerator]
             self.quotes[region] = ChipQuote(price, min(lead, 24.0), accelerator, line.perf, kilowatt)
 

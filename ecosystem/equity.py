@@ -20,7 +20,7 @@ class Equity:
 
     def __init__(self, chain: "ValueChain") -> None:
         self.chain = chain
-        self.views = next(iter(chain.spec.investors.values()))
+        self.views = chain.spec.investors[chain.spec.regions[0]]
         self._annuities: dict[float, float] = {}
         self.belief: dict[str, float] = dict.fromkeys(chain.firms, 1.0)
         self.reaction: dict[str, float] = {}

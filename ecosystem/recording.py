@@ -57,7 +57,7 @@ def _common(chain: "ValueChain", firm: Firm) -> dict[str, float]:
 
 
 def _chipmaker(chain: "ValueChain", firm: Chipmaker) -> dict[str, float]:
-    home = next(iter(firm.lines.values()))
+    home = firm.lines.get(firm.region) or next(iter(firm.lines.values()))
     shipped = math.fsum(line.shipped for line in firm.lines.values())
     return {
         "capital": firm.inventory_value + firm.tooling,

@@ -276,9 +276,13 @@ class Spec(Parameters):
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any], origin: str) -> "Spec":
-        """Build and check a scenario from plain data; `origin` is named in errors."""
+        """Build and check a scenario from plain data; `origin` is named in errors.
+
+        Tables are put in the order of their keys, so that a run does not depend on how a file is arranged and
+        the saved scenario (sorted JSON) replays to the same bits.
+        """
         try:
-            return cls.model_validate(data)
+            return cls.model_validate(_in_order(data))
         except ValidationError as error:
             raise SpecError(f"{origin}: {_first_error(error)}") from None
 
@@ -487,6 +491,13 @@ def _read(path: Path) -> dict[str, Any]:
     if base is None:
         return data
     return _merged(_read(_scenario_path(base)), data)
+
+
+def _in_order(data: Any) -> Any:
+    """Return plain data with every table in the order of its keys."""
+    if isinstance(data, Mapping):
+        return {key: _in_order(data[key]) for key in sorted(data, key=str)}
+    return data
 
 
 def _merged(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
