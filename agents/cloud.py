@@ -109,7 +109,7 @@ class CloudSpec(Parameters):
         doc="u*: utilisation at which rent is at rest",
     )
     rent_slope: float = param(
-        0.6,
+        0.4,
         unit="1",
         source="F-K12",
         ge=0,
@@ -171,6 +171,15 @@ class CloudSpec(Parameters):
         span=(1.05, 1.5),
         doc="expected rent over user cost at which the whole gap is ordered",
     )
+    rent_decline: float = param(
+        0.05,
+        unit="1/year",
+        source="F-K12: 2.9 to 2.3 USD in a year",
+        ge=0,
+        lt=1,
+        span=(0, 0.3),
+        doc="fall of rent that is expected over an accelerator's life, as newer generations come",
+    )
     order_speed: float = param(
         0.12,
         unit="1/month",
@@ -216,7 +225,7 @@ class CloudSpec(Parameters):
         ge=0,
         le=20,
         span=(2, 8),
-        doc="lenders' limit: debt over annualised expected revenue",
+        doc="lenders' limit: debt over annualised revenue",
     )
     amortisation: int = param(
         60,
@@ -469,7 +478,7 @@ class Cloud(Firm):
         growth = self.demand.forecast(lead + 1.0, world.sentiment) * per_hour - wanted
         position = self.size + self.on_order + self.overflow.hours / HOURS
         gap = wanted + retiring - position
-        ratio = self.rent / self.user_cost
+        ratio = self.rent * self._expected_over_life() / self.user_cost
         worth = min(max((ratio - 1.0) / (spec.full_hurdle - 1.0), 0.0), 1.0) if world.on("investment_hurdle") else 1.0
         pad = spec.padding * max(lead / 3.0 - 1.0, 0.0) if world.on("order_padding") else 0.0
         use = growth + retiring / max(lead, 1.0)
@@ -479,13 +488,18 @@ class Cloud(Firm):
         self._cancel = spec.order_speed * max(-gap - 0.1 * self.size, 0.0)
         self._orders = world.split_order(self.agent_id, self.region, order)
 
+    def _expected_over_life(self) -> float:
+        """Return the mean rent over an accelerator's life, relative to now."""
+        kept, years = 1.0 - self.spec.rent_decline, self.spec.life
+        return (1.0 - kept**years) / (self.spec.rent_decline * years) if kept < 1.0 else 1.0
+
     def _order_limit(self) -> float:
         """Return the value of chips and buildings that may be ordered this month, USD."""
         if not self.world.on("finance_limits"):
             return math.inf
         if self.spec.kind == "integrated":
             return self.spec.finance_share * self.world.group_cash_flow(self.agent_id)
-        room = self.spec.debt_limit * 12.0 * self.demand.forecast(6.0) * self.rent - self.debt
+        room = self.spec.debt_limit * 12.0 * self.smoothed_revenue - self.debt
         quote = self.world.chip_quote(self.region)
         committed = self.on_order * quote.price * (1.0 + self.spec.overhead)
         return max(room + 0.5 * self.cash - committed, 0.0)

@@ -153,7 +153,7 @@ class LabSpec(Parameters):
         doc="growth of planned training at the opening, while the runway allows",
     )
     training_fade: float = param(
-        0.97, unit="1/month", source="judgement", gt=0, le=1, span=(0.94, 0.99), doc="how that growth fades"
+        0.95, unit="1/month", source="judgement", gt=0, le=1, span=(0.92, 0.98), doc="how that growth fades"
     )
     training_share: float = param(
         1.0,

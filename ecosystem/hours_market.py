@@ -124,7 +124,9 @@ class HoursMarket:
         """Return the hours that a customer takes of what a reseller had on order for it at the opening."""
         if self.chain.month > seller.opening_backlog:
             return 0.0
-        booked = math.fsum(v for c in self.chain.spec.cloud.values() for s, v in c.overflow.items() if s == seller.agent_id)
+        booked = math.fsum(
+            v for c in self.chain.spec.cloud.values() for s, v in c.overflow.items() if s == seller.agent_id
+        )
         mine = self.chain.spec.cloud[customer].overflow[seller.agent_id] / booked
         grown = max(seller.size - seller.opening_size, 0.0) * HOURS
         return self.opening_overflow[customer, seller.agent_id] + seller.spec.presold * mine * grown

@@ -105,7 +105,8 @@ class Outcome(_Row):
             rows &= ids[flows.payer] == self.payer
         if self.payee is not None:
             rows &= ids[flows.payee] == self.payee
-        return np.bincount(flows.month[rows], weights=flows.amount[rows], minlength=chain.recorder.recorded)
+        paid = np.bincount(flows.month[rows], weights=flows.amount[rows], minlength=chain.recorder.recorded)
+        return paid.astype(np.float64)
 
 
 class Mechanism(_Row):
