@@ -102,7 +102,7 @@ class Plan:
         }
         for factor in self.sample.factors:
             row = self.parameters.get(factor.path)
-            kept = None if row is None else row.value
+            kept = row.value if row is not None and self.design.method == "one-at-a-time" else None
             values = [run.overrides.get(factor.path, kept) for run in runs]
             table[factor.path] = _column(factor, kept, values)
         return table

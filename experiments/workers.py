@@ -217,6 +217,11 @@ class LocalPool:
             broken.set_exception(error)
             return broken
 
+    def call(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        """Hand any function of a module to the pool; BrokenProcessPool where a process died."""
+        assert self._executor is not None
+        return self._executor.submit(function, *arguments)
+
     def restart(self) -> None:
         """Replace the pool by a new one; RunFailure if its processes cannot even start."""
         self._shut_down()

@@ -97,6 +97,14 @@ def test_points_are_shared_between_sweeps_of_a_store(tmp_path: Path) -> None:
         Store(tmp_path / "store").frame()
 
 
+def test_sweeps_of_a_store_may_vary_a_parameter_in_different_kinds(tmp_path: Path) -> None:
+    for values in ([True, False], [1.5, 2.5], ["a", "b"]):
+        result = fake_sweep(Design.parse({"method": "grid", "levers": {"app.kind": values}}), tmp_path / "store")
+        assert result.table()["app.kind"].tolist() == values
+    everything = result.store.query('SELECT DISTINCT "app.kind" FROM results')
+    assert len(everything) == 6
+
+
 def test_equal_points_of_a_design_are_run_once(tmp_path: Path) -> None:
     same = Design.parse({"method": "one-at-a-time", "levers": {"app.price": [20.0, 30.0]}})
     result = fake_sweep(same, tmp_path / "store")
@@ -229,21 +237,27 @@ def test_a_sweep_that_is_writing_keeps_others_out(tmp_path: Path) -> None:
     assert fake_sweep(design(), tmp_path / "store").finished >= 20
 
 
-@pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_killing_workers_and_sweeps_at_random_loses_and_repeats_nothing(tmp_path: Path, times: int) -> None:
+@pytest.mark.parametrize(("times", "pause"), [(3, 0.04), pytest.param(20, 0.12, marks=pytest.mark.slow)])
+def test_killing_workers_and_sweeps_at_random_loses_and_repeats_nothing(
+    tmp_path: Path, times: int, pause: float
+) -> None:
     fake_sweep(design(60, 2), tmp_path / "whole")
     chance = random.Random(times)
+    unfinished = 0
     for k in range(times):
-        process = start_sweep(tmp_path / "store", n=60, pause=0.01)
-        time.sleep(chance.uniform(0.5, 1.6))
-        victims = children(process.pid) if k % 2 else [process.pid]
-        for victim in chance.sample(victims, min(1, len(victims))):
-            kill(victim)
+        process = start_sweep(tmp_path / "store", n=60, pause=pause)
+        while process.poll() is None and not children(process.pid):
+            time.sleep(0.05)
+        time.sleep(chance.uniform(0.0, 1.2))
         if k % 2:
+            for victim in chance.sample(children(process.pid), min(1, len(children(process.pid)))):
+                kill(victim)
             time.sleep(chance.uniform(0.1, 0.5))
+        unfinished += process.poll() is None
         process.kill()
         process.wait()
-    process = start_sweep(tmp_path / "store", n=60, pause=0.01)
+    assert unfinished > times / 4
+    process = start_sweep(tmp_path / "store", n=60, pause=pause)
     assert process.wait(60) == 0
     pd.testing.assert_frame_equal(content(tmp_path / "whole"), content(tmp_path / "store"), check_exact=True)
     assert Store(tmp_path / "store").failures().empty
