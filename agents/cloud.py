@@ -327,6 +327,10 @@ class Cloud(Firm):
         self.demand = Trend(0.0, 0.0, world.expectation)
         self.utilisation = spec.target_utilisation
         self.size_growth = 1.0
+        self.running_cost = 0.0
+        self.floor = 0.0
+        self.spot_price = spec.rent
+        self.delivered = 1.0
         self.opening_backlog = 0.0
         self._size_before = self.size
         self.hours_sold = 0.0
@@ -394,13 +398,14 @@ class Cloud(Firm):
         self.book_value += value
 
     def retire(self) -> None:
-        """Take out what has reached the end of its life."""
+        """Take out what has reached the end of its life; measure the fleet's growth and running cost."""
         for accelerator, size, depreciation in self.cohorts.pop(self.world.month, []):
             self.fleet[accelerator] -= size
             self.size -= size
             self.depreciation -= depreciation
         self.size_growth = min(max(self.size / max(self._size_before, 1e-9), 0.5), 2.0)
         self._size_before = self.size
+        self.meter()
 
     def finance(self, needed: float) -> None:
         """Find the cash for chips on order: own cash, then the group, then the loan that came with the order."""
@@ -437,21 +442,17 @@ class Cloud(Firm):
             + (spec.power_price * quote.kilowatt + spec.operating_cost) / quote.performance
         )
 
-    @property
-    def floor(self) -> float:
-        """Avoidable cost of an hour on the present fleet: power and operations."""
-        return self.running_cost / max(self.size * HOURS, 1.0)
-
-    @property
-    def running_cost(self) -> float:
-        """Power and operations of the whole fleet, USD a month."""
+    def meter(self) -> None:
+        """Work out what running the fleet costs this month, USD: power and operations, whole and per hour."""
         spec = self.spec
         accelerators = kilowatts = 0.0
+        performance, kilowatt = self.world.performance, self.world.kilowatts
         for accelerator, size in self.fleet.items():
-            units = size / self.world.performance[accelerator]
+            units = size / performance[accelerator]
             accelerators += units
-            kilowatts += units * self.world.kilowatts[accelerator]
-        return HOURS * (spec.power_price * kilowatts + spec.operating_cost * accelerators)
+            kilowatts += units * kilowatt[accelerator]
+        self.running_cost = HOURS * (spec.power_price * kilowatts + spec.operating_cost * accelerators)
+        self.floor = self.running_cost / max(self.size * HOURS, 1.0)
 
     def plan_rent(self) -> None:
         """Decide next rent: pulled to the rule's target, pushed by utilisation, never below avoidable cost."""
@@ -574,9 +575,9 @@ class Cloud(Firm):
             self.contract(customer, hours * scale)
         self._requests.clear()
 
-    def spot_price(self) -> float:
-        """Rent for hours without a contract: follows how full the cloud was last month."""
-        return max(self.rent * math.exp(self.utilisation - self.spec.target_utilisation), self.floor)
+    def quote_spot(self) -> None:
+        """Set the month's price of hours without a contract: it follows how full the cloud is."""
+        self.spot_price = max(self.rent * math.exp(self.utilisation - self.spec.target_utilisation), self.floor)
 
     def settle(self) -> None:
         """Pay power, operations, staff, own-silicon development, interest and principal; depreciate."""

@@ -199,6 +199,13 @@ class Consumers(EconomicAgent):
         self._offers = offers
         self._last_fee = offers.fee.copy()
 
+    def settle_in(self, offers: ConsumerOffers) -> ConsumerOutcome:
+        """Use what the opening gave, without a month of moves: what the opening month looks like."""
+        options, apps = len(offers.app), self.trust.shape[1]
+        self._offers = offers
+        self._moves = _Moves(np.zeros(options), np.zeros(options), np.zeros(apps), 0.0)
+        return self.use()
+
     def use(self) -> ConsumerOutcome:
         """Use what was chosen: exposure rises, queries respond to it, trust follows ads and scandals."""
         offers, spec, apps = self._offers, self.spec, self.trust.shape[1]

@@ -171,10 +171,12 @@ class Enterprise(EconomicAgent):
         self.brand: dict[tuple[str, str, str], float] = {}
         self.log_price = 0.0
         self._opening_log_price = 0.0
+        self._prices: dict[tuple[str, str, str], float] = {}
         self.budget_binds = False
 
     def open(self, offers: list[TokenOffer], spending: dict[tuple[str, str, str], float]) -> None:
         """Fix brands so that the opening shares of tokens are those that `spending` (USD/month by offer) implies."""
+        self.see_prices(offers)
         volumes = {k: v / self._price(o) for o in offers if (v := spending.get((k := o.key), 0.0)) > 0.0}
         self.opening_volume = self.volume = math.fsum(volumes.values())
         self.opening_spending = math.fsum(spending.values())
@@ -185,8 +187,12 @@ class Enterprise(EconomicAgent):
             self.brand[offer.key] = math.log(share) - self._attraction(offer)
         self._opening_log_price = self._index(offers)
 
+    def see_prices(self, offers: list[TokenOffer]) -> None:
+        """Note what a Mtok of the segment's traffic costs at each offer this month, USD."""
+        self._prices = {o.key: max(o.price.blend(self.mix), 1e-4) for o in offers}
+
     def _price(self, offer: TokenOffer) -> float:
-        return max(offer.price.blend(self.mix), 1e-4)
+        return self._prices[offer.key]
 
     def _attraction(self, offer: TokenOffer) -> float:
         """Utility without brand: quality and service against log price."""
@@ -199,6 +205,7 @@ class Enterprise(EconomicAgent):
 
     def choose_suppliers(self, offers: list[TokenOffer]) -> None:
         """Move the part of spending that reconsiders to the nested-logit shares of the offers that exist now."""
+        self.see_prices(offers)
         target = self.target_shares(offers)
         keep = self.spec.inertia
         alive = {o.key for o in offers}

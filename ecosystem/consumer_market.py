@@ -35,6 +35,7 @@ class ConsumerMarket:
         self._app = np.array([index[a.agent_id] for a, _, _ in self.options], dtype=np.intp)
         self._brand_shock = np.zeros(len(self.apps))
         self.outcome: ConsumerOutcome | None = None
+        self._usage: dict[str, Usage] = {}
 
     def list_options(self) -> None:
         """Fill the table of options with the terms of all tiers; their number never changes."""
@@ -44,13 +45,14 @@ class ConsumerMarket:
         self._overage_price = np.array([t.overage_price for _, _, t in self.options])
 
     def open(self) -> None:
-        """Fit brands to opening users, and live one month in expectation to know the opening use."""
+        """Fit brands to opening users, and see how much they use."""
         users = np.array([a.spec.users if a.alive else 0.0 for a in self.apps])
         if users.sum() > 0.0:
             brands = self.consumers.open(self.offers(), users)
             fitted = [b for b, u in zip(brands.tolist(), users.tolist(), strict=True) if u > 0.0]
             for app, brand, people in zip(self.apps, brands.tolist(), users.tolist(), strict=True):
                 app.brand = brand if people > 0.0 else min(fitted)
+        self.outcome = self.consumers.settle_in(self.offers())
 
     def offers(self) -> ConsumerOffers:
         """Return the month's offers."""
@@ -102,6 +104,7 @@ class ConsumerMarket:
         if chain.on("taste_shocks") and chain.month >= 0:
             noise = chain.stream(f"tastes.{self.region}").standard_normal(len(self.apps))
             self._brand_shock = 0.9 * self._brand_shock + chain.spec.market.taste_noise * noise
+        self._usage = {}
         self.consumers.choose(self.offers())
         self.outcome = self.consumers.use()
 
@@ -116,6 +119,12 @@ class ConsumerMarket:
 
     def usage(self, app: App) -> Usage:
         """Return what an app's ways of earning look at this month."""
+        known = self._usage.get(app.agent_id)
+        if known is None:
+            known = self._usage[app.agent_id] = self._measure(app)
+        return known
+
+    def _measure(self, app: App) -> Usage:
         outcome = self._required()
         part = self.slice(app.agent_id)
         users = outcome.users[part].tolist()

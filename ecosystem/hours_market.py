@@ -18,6 +18,7 @@ class HoursMarket:
         self.chain = chain
         self.requests: dict[str, dict[str, float]] = {}
         self.granted: dict[str, dict[str, float]] = {}
+        self.bills: dict[str, list[tuple[str, float, float]]] = {}
         self.shares: dict[str, float] = {}
         self.opening_overflow: dict[tuple[str, str], float] = {}
 
@@ -41,7 +42,7 @@ class HoursMarket:
             self.ask(cloud, buyer, hours * weight / total)
 
     def allocate(self) -> None:
-        """Serve contracts, then spot requests pro rata; publish utilisation and what was asked for."""
+        """Serve contracts, then spot requests pro rata; publish utilisation, what was asked for, and the bills."""
         for cloud_id, cloud in self.chain.clouds.items():
             asked = self.requests[cloud_id]
             spot = math.fsum(asked.values())
@@ -53,57 +54,42 @@ class HoursMarket:
             cloud.hours_asked = committed + spot
             cloud.hours_sold = min(committed, capacity) + spot * ratio
             cloud.utilisation = cloud.hours_sold / capacity if capacity > 0.0 else 0.0
+            cloud.delivered = min(1.0, capacity / committed) if committed > 0.0 else 1.0
+            cloud.quote_spot()
+        self._bill()
+
+    def _bill(self) -> None:
+        """Work out what every buyer gets and owes: delivered contract hours, and spot hours at the spot price."""
+        self.bills = {}
+        for cloud_id, cloud in self.chain.clouds.items():
+            if not cloud.alive:
+                continue
+            granted = self.granted[cloud_id]
+            for buyer, contract in cloud.contracts.items():
+                hours = contract.hours * cloud.delivered
+                spot = granted.get(buyer, 0.0)
+                amount = hours * contract.price + spot * cloud.spot_price
+                if amount > 0.0:
+                    self.bills.setdefault(buyer, []).append((cloud_id, hours + spot, amount))
+            for buyer, spot in granted.items():
+                if buyer not in cloud.contracts:
+                    self.bills.setdefault(buyer, []).append((cloud_id, spot, spot * cloud.spot_price))
 
     def hours_of(self, buyer: str) -> tuple[float, float]:
         """Return (hours a buyer has this month, what they cost in USD), contracts and spot together."""
-        hours = cost = 0.0
-        for cloud_id, cloud in self.chain.clouds.items():
-            contract = cloud.contracts.get(buyer)
-            if contract is not None:
-                delivered = contract.hours * self.delivered(cloud)
-                hours += delivered
-                cost += delivered * contract.price
-            spot = self.granted[cloud_id].get(buyer, 0.0)
-            if spot > 0.0:
-                hours += spot
-                cost += spot * cloud.spot_price()
-        return hours, cost
-
-    @staticmethod
-    def delivered(cloud: "Cloud") -> float:
-        """Return the share of contracted hours that the cloud can deliver (below 1 after a loss of capacity)."""
-        committed = math.fsum(c.hours for c in cloud.contracts.values())
-        return min(1.0, cloud.capacity / committed) if committed > 0.0 and cloud.alive else float(cloud.alive)
+        bills = self.bills.get(buyer, ())
+        return math.fsum(b[1] for b in bills), math.fsum(b[2] for b in bills)
 
     def pay_clouds(self, buyer: str, serving_share: float, expense: str | None = None) -> None:
         """Have a buyer pay its contracts (take or pay) and spot hours; what did not serve was training."""
-        chain = self.chain
-        for cloud_id, cloud in chain.clouds.items():
-            if not cloud.alive:
-                continue
-            contract = cloud.contracts.get(buyer)
-            hours = amount = 0.0
-            if contract is not None:
-                hours = contract.hours * self.delivered(cloud)
-                amount = hours * contract.price
-            spot = self.granted[cloud_id].get(buyer, 0.0)
-            hours += spot
-            amount += spot * cloud.spot_price()
-            if amount <= 0.0:
-                continue
+        trade = self.chain.trade
+        for cloud_id, hours, amount in self.bills.get(buyer, ()):
             if expense is not None:
-                chain.trade(buyer, cloud_id, "hours", amount, hours, expense)
+                trade(buyer, cloud_id, "hours", amount, hours, expense)
                 continue
-            chain.trade(buyer, cloud_id, "hours", amount * serving_share, hours * serving_share, "cost_of_sales")
-            if serving_share < 1.0:
-                chain.trade(
-                    buyer,
-                    cloud_id,
-                    "hours",
-                    amount * (1.0 - serving_share),
-                    hours * (1.0 - serving_share),
-                    "research",
-                )
+            trade(buyer, cloud_id, "hours", amount * serving_share, hours * serving_share, "cost_of_sales")
+            rest = 1.0 - serving_share
+            trade(buyer, cloud_id, "hours", amount * rest, hours * rest, "research")
 
     def plan_overflow(self) -> None:
         """Let clouds that are short rent from the resellers they know; let them shed what they no longer need."""

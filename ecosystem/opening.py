@@ -53,7 +53,6 @@ def open_chain(chain: "ValueChain") -> list[Plug]:
     _open_enterprises(chain)
     for market in chain.consumer_markets.values():
         market.open()
-        market.run()
     plugs = _solve_tokens(chain)
     plugs += _solve_hours(chain)
     _open_order_books(chain)

@@ -76,14 +76,13 @@ class Serving:
     def _self_host(self, app: "App", tokens: dict[tuple[LargeOrSmall, bool], Mtok]) -> None:
         """Ask the region's clouds for the hours that a self-hosting app needs."""
         chain = self.chain
-        mtok = math.fsum(math.fsum(m) for m in tokens.values())
         size: LargeOrSmall
         hours = 0.0
         for (size, _), amount in tokens.items():
             used: LargeOrSmall = "small" if app.supply.mode == "own_model" else size
             hours += dot(
                 (amount[0], amount[1], amount[2]),
-                chain.tokens.self_hosted(app.region, app.supply.supplier, used, mtok),
+                chain.tokens.self_hosted(app.region, app.supply.supplier, used),
             )
         hours = max(hours, chain.minimum_hours)
         self.self_hosted[app.agent_id] = hours

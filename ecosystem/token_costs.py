@@ -40,6 +40,7 @@ class TokenCosts:
         self._perf = np.array([self.performance[a] for a in self.accelerators])
         self._groups = self._build(spec)
         self._on_cloud = np.zeros((len(self.clouds), len(self.rows), 3))
+        self._column = {cloud: i for i, cloud in enumerate(self.clouds)}
         self.hours: dict[tuple[str, LargeOrSmall], Hours] = {}
         self.efficiency: dict[str, float] = {}
 
@@ -101,7 +102,7 @@ class TokenCosts:
 
     def on_cloud(self, cloud: str, lab: str, size: LargeOrSmall) -> Hours:
         """Return hours a Mtok for a lab's model on one cloud's fleet, at the owner's efficiency."""
-        tokens = self._on_cloud[self.clouds.index(cloud), self.row[lab, size]].tolist()
+        tokens = self._on_cloud[self._column[cloud], self.row[lab, size]].tolist()
         return self._hours(tokens, self.efficiency[lab])
 
 

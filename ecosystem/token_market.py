@@ -24,6 +24,7 @@ class TokenMarket:
     def __init__(self, chain: "ValueChain") -> None:
         self.chain = chain
         self.offers: dict[str, list[TokenOffer]] = {}
+        self._self_hosted: dict[tuple[str, str, LargeOrSmall], Hours] = {}
         first = next(iter(sorted(chain.spec.enterprise)), None)
         mix = chain.spec.enterprise[first] if first is not None else None
         self.mix = (
@@ -34,6 +35,7 @@ class TokenMarket:
     def publish(self) -> None:
         """Collect the offers of every region: labs that sell there, clouds there that host open weights."""
         chain = self.chain
+        self._self_hosted = {}
         self.offers = {region: [] for region in chain.spec.regions}
         for lab_id, lab in chain.labs.items():
             if not lab.alive:
@@ -117,14 +119,14 @@ class TokenMarket:
         spot = chain.spot_rent(app.region)
         for lab_id, lab in chain.labs.items():
             if lab.open_weights and lab.alive:
-                hours = large * dot(mix, self.self_hosted(app.region, lab_id, "large", mtok))
-                hours += (1.0 - large) * dot(mix, self.self_hosted(app.region, lab_id, "small", mtok))
+                hours = large * dot(mix, self.self_hosted(app.region, lab_id, "large"))
+                hours += (1.0 - large) * dot(mix, self.self_hosted(app.region, lab_id, "small"))
                 quality = large * lab.models["large"].quality + (1.0 - large) * lab.models["small"].quality
                 cost = max(hours * scale, chain.minimum_hours) * spot
                 quotes.append(SupplyQuote("self_host", lab_id, cost, quality))
         own = self.own_model_lab(app.region)
         if own is not None:
-            cost = max(dot(mix, self.self_hosted(app.region, own, "small", mtok)) * scale, chain.minimum_hours) * spot
+            cost = max(dot(mix, self.self_hosted(app.region, own, "small")) * scale, chain.minimum_hours) * spot
             quotes.append(SupplyQuote("own_model", own, cost, OWN_MODEL_QUALITY * max(chain.open_frontier, 0.3)))
         return quotes
 
@@ -143,11 +145,15 @@ class TokenMarket:
             else None
         )
 
-    def self_hosted(self, region: str, lab: str, size: LargeOrSmall, mtok: float) -> Hours:
+    def self_hosted(self, region: str, lab: str, size: LargeOrSmall) -> Hours:
         """Return H100-equivalent hours a Mtok for a self-hoster of a lab's model on the region's largest cloud."""
-        chain = self.chain
-        clouds = [c for c in chain.clouds.values() if c.alive and c.region == region]
-        cloud = max(clouds, key=lambda c: (c.size, c.agent_id))
-        hours = chain.costs.on_cloud(cloud.agent_id, lab, size)
-        factor = OWN_MODEL_EFFICIENCY / chain.spec.research.load_factor
-        return (hours[0] * factor, hours[1] * factor, hours[2] * factor)
+        key = (region, lab, size)
+        known = self._self_hosted.get(key)
+        if known is None:
+            chain = self.chain
+            clouds = [c for c in chain.clouds.values() if c.alive and c.region == region]
+            cloud = max(clouds, key=lambda c: (c.size, c.agent_id))
+            hours = chain.costs.on_cloud(cloud.agent_id, lab, size)
+            factor = OWN_MODEL_EFFICIENCY / chain.spec.research.load_factor
+            known = self._self_hosted[key] = (hours[0] * factor, hours[1] * factor, hours[2] * factor)
+        return known
