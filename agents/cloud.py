@@ -118,7 +118,7 @@ class CloudSpec(Parameters):
         doc="eta: monthly log change of rent per unit of utilisation above target",
     )
     rent_speed: float = param(
-        0.1,
+        0.2,
         unit="1/month",
         source="judgement",
         ge=0,
@@ -163,7 +163,7 @@ class CloudSpec(Parameters):
         doc="length of a take-or-pay contract",
     )
     full_hurdle: float = param(
-        1.15,
+        1.3,
         unit="1",
         source="judgement",
         gt=1,

@@ -1,6 +1,7 @@
-"""Damped-trend (Holt) expectations, so that a growing market is not under-ordered for ever."""
+"""Expectations: a damped trend (Holt), so that a growing market is not under-ordered for ever, or a moving average."""
 
 import math
+from collections import deque
 
 from agents.parameters import Parameters, param
 
@@ -31,20 +32,31 @@ class ExpectationSpec(Parameters):
         span=(0.9, 0.99),
         doc="how fast an expected trend is believed to fade, per month ahead",
     )
+    window: int = param(
+        0,
+        unit="months",
+        source="Chen et al. 2000",
+        ge=0,
+        le=120,
+        doc="with a window, expect the moving average of that many months; 0 is the damped trend",
+    )
 
 
 class Trend:
-    """Level and growth of one series, smoothed; forecasts with a trend that fades."""
+    """Level and growth of one series, smoothed; forecasts with a trend that fades (with a window: the mean of it)."""
 
-    __slots__ = ("growth", "level", "spec")
+    __slots__ = ("growth", "level", "seen", "spec")
 
     def __init__(self, level: float, growth: float, spec: ExpectationSpec) -> None:
         self.level = level
         self.growth = growth
         self.spec = spec
+        self.seen: deque[float] = deque(maxlen=spec.window)
 
     def observe(self, value: float) -> float:
         """Take in this month's value; return the surprise, (value - expected) / expected."""
+        if self.spec.window > 0:
+            return self._average(value)
         expected = self.level * (1.0 + self.growth)
         if expected <= 0.0 or self.level <= 0.0:
             self.level = max(value, 0.0)
@@ -53,6 +65,13 @@ class Trend:
         seen = min(max(value / self.level - 1.0, -MAX_MONTHLY_GROWTH), MAX_MONTHLY_GROWTH)
         self.level = expected + self.spec.level_speed * (value - expected)
         self.growth += self.spec.trend_speed * (seen - self.growth)
+        return surprise
+
+    def _average(self, value: float) -> float:
+        """Take `value` into the moving average; return the surprise."""
+        surprise = value / self.level - 1.0 if self.level > 0.0 else 0.0
+        self.seen.append(value)
+        self.level, self.growth = math.fsum(self.seen) / len(self.seen), 0.0
         return surprise
 
     def forecast(self, months_ahead: float, sentiment: float = 1.0) -> float:
