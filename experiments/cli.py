@@ -32,7 +32,7 @@ def _version() -> str:
 
 def make_app() -> App:
     """Return the command with all its subcommands, none of them imported."""
-    app = App(name="watersellers", help=HELP, version=_version)
+    app = App(name="watersellers", help=HELP, version=_version, version_format="plaintext")
     for name, place, line in COMMANDS:
         if find_spec(place.partition(":")[0]) is not None:
             app.command(place, name=name, help=line)

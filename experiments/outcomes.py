@@ -171,12 +171,13 @@ def list_price(run: "RunResult") -> Floats:
 
 
 def yearly_factor(series: Floats) -> float:
-    """Return by what a series is multiplied in a year, from its first to its last known value above zero."""
+    """Return by what a series is multiplied in a year: the trend of its logarithm, by least squares."""
     known = np.flatnonzero(np.isfinite(series) & (series > 0.0))
     if len(known) < 2:
         return math.nan
-    first, last = int(known[0]), int(known[-1])
-    return float((series[last] / series[first]) ** (12.0 / (last - first)))
+    months = known - known.mean()
+    slope = float(months @ np.log(series[known])) / float(months @ months)
+    return math.exp(12.0 * slope)
 
 
 def mean(values: Floats) -> float:

@@ -5,6 +5,7 @@ result = run("2025")
 result.plot("operating_profit")
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,6 +97,17 @@ class RunResult:
     def name(self, account: str) -> str:
         """Return the name that people know a firm by; other accounts are called by their id."""
         return self._names.get(account, account)
+
+    def short_name(self, account: str) -> str:
+        """Return the name without what stands in brackets, at most 26 letters, for the labels of charts."""
+        return self._short_names.get(account, account)
+
+    @cached_property
+    def _short_names(self) -> dict[str, str]:
+        short = {firm.id: firm.name.partition(" (")[0] for firm in self.firm_list}
+        taken = Counter(short.values())
+        full = {firm: name if taken[name] == 1 else self._names[firm] for firm, name in short.items()}
+        return {firm: name if len(name) <= 26 else f"{name[:25].rstrip()}…" for firm, name in full.items()}
 
     @cached_property
     def _names(self) -> dict[str, str]:

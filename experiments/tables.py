@@ -90,7 +90,7 @@ def _tier_table(content: Mapping[str, Any], title: str) -> "Table":
 
 
 def _price_table(content: Mapping[str, Any]) -> "Table":
-    table = _table("Prices", "", "first", "last", "lowest", "highest", "a year")
+    table = _table("Prices", "", "first", "last", "lowest", "highest", "trend a year")
     prices = content["prices"]
     paths: list[tuple[str, Mapping[str, Any]]] = [
         ("best model, list, $/Mtok", prices["list_price"]),
