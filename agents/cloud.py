@@ -360,11 +360,11 @@ class Cloud(Firm):
     def open(self, hours: float, growth: float) -> None:
         """Open with `hours` sold a month: ages of the fleet follow past growth, so that retirements are spread."""
         months = 12 * self.spec.life
-        weights = [math.exp(-0.06 * age) for age in range(months)]
+        weights = [(1.0 + growth) ** -age for age in range(1, months + 1)]
         total = math.fsum(weights)
-        remaining = math.fsum(w * (months - age) / months for age, w in enumerate(weights)) / total
+        remaining = math.fsum(w * (months - age) / months for age, w in enumerate(weights, 1)) / total
         paid = self.spec.book_value / remaining
-        for age, weight in enumerate(weights):
+        for age, weight in enumerate(weights, 1):
             for accelerator, size in self.spec.fleet.items():
                 part = size * weight / total
                 self._add_cohort(months - age, accelerator, part, part * paid / months)
@@ -471,9 +471,10 @@ class Cloud(Firm):
         spec = self.spec
         world = self.world
         quote = world.chip_quote(self.region)
-        lead = quote.lead_time + 1.0
-        ahead = world.month + round(lead)
-        retiring = math.fsum(size for due, cohort in self.cohorts.items() if due <= ahead for _, size, _ in cohort)
+        lead = max(quote.lead_time, 1.0)
+        months = round(lead)
+        due_by = world.month + months
+        retiring = math.fsum(size for due, cohort in self.cohorts.items() if due <= due_by for _, size, _ in cohort)
         per_hour = 1.0 / (spec.target_utilisation * HOURS)
         wanted = self.demand.forecast(lead, world.sentiment) * per_hour
         growth = self.demand.forecast(lead + 1.0, world.sentiment) * per_hour - wanted
@@ -482,7 +483,7 @@ class Cloud(Firm):
         ratio = self.rent * self._expected_over_life() / self.user_cost
         worth = min(max((ratio - 1.0) / (spec.full_hurdle - 1.0), 0.0), 1.0) if world.on("investment_hurdle") else 1.0
         pad = spec.padding * max(lead / 3.0 - 1.0, 0.0) if world.on("order_padding") else 0.0
-        use = growth + retiring / max(lead, 1.0)
+        use = growth + retiring / months
         order = max(order_quantity(wanted + retiring, position, use, spec.order_speed), 0.0)
         order *= worth * (1.0 + min(pad, 1.0))
         order = min(order, self._order_limit() / (quote.price * (1.0 + spec.overhead)))

@@ -90,17 +90,19 @@ class ComputeDemand(EconomicAgent):
         self.direct: dict[str, float] = {}
         self.opening_rent: dict[str, float] = {}
         self.opening_quote = 1.0
+        self.opening_chips = 0.0
         self.trend = 1.0
         self.on_premise_trend = 1.0
         self.shock = 0.0
         self.hours: dict[str, tuple[float, float]] = {}
         self.chips_wanted = 0.0
 
-    def open(self, own_use: dict[str, float], direct: dict[str, float]) -> None:
-        """Set the opening hours a month by cloud: parents' own use, and direct rental by others."""
+    def open(self, own_use: dict[str, float], direct: dict[str, float], on_premise: float) -> None:
+        """Set the opening hours a month by cloud (parents' own use, direct rental) and H100-equivalents on premise."""
         self.own_use, self.direct = own_use, direct
         self.opening_rent = {c: self.world.rent(c) for c in {**own_use, **direct}}
         self.opening_quote = self.world.chip_quote(self.region).price
+        self.opening_chips = on_premise
         self.hours = {c: (own_use.get(c, 0.0), direct.get(c, 0.0)) for c in self.opening_rent}
 
     def plan(self) -> None:
@@ -136,6 +138,6 @@ class ComputeDemand(EconomicAgent):
         """Decide the H100-equivalents ordered for own premises this month."""
         spec = self.spec
         quote = self.world.chip_quote(self.region)
-        opening = math.fsum(spec.on_premise.values()) / self.opening_quote
         price_effect = (quote.price / self.opening_quote) ** -spec.on_premise_elasticity
-        self.chips_wanted = opening * self.on_premise_trend * price_effect * self.world.demand_boost(self.region)
+        boost = self.world.demand_boost(self.region)
+        self.chips_wanted = self.opening_chips * self.on_premise_trend * price_effect * boost

@@ -24,24 +24,29 @@ class ChipMarket:
     def open(self) -> None:
         """Take habits from opening purchases, shares and prices from opening sales."""
         spec = self.chain.spec
-        for cloud_id, cloud in spec.cloud.items():
-            self.affinity[cloud_id] = _shares(cloud.chip_purchases)
-        for lab_id, lab in spec.lab.items():
-            if lab.boxes > 0.0:
-                self.affinity[lab_id] = _shares(
-                    {c: s.opening_sales.get(lab.region, 0.0) for c, s in spec.chipmaker.items()}
-                )
-        for region, compute in spec.compute.items():
-            self.affinity[f"compute.{region}"] = _shares(compute.on_premise)
         for region in spec.regions:
             sales = {c: s.opening_sales.get(region, 0.0) for c, s in spec.chipmaker.items() if region in s.lines}
             for chipmaker, share in _shares(sales).items():
                 self.shares[region, chipmaker] = share
+            for chipmaker in sales:
                 self.opening_price[region, chipmaker] = self.chain.chipmakers[chipmaker].lines[region].quote
+        for cloud_id, cloud in spec.cloud.items():
+            self.affinity[cloud_id] = _shares(self.sizes(cloud.region, cloud.chip_purchases))
+        for lab_id, lab in spec.lab.items():
+            if lab.boxes > 0.0:
+                sales = {c: s.opening_sales.get(lab.region, 0.0) for c, s in spec.chipmaker.items()}
+                self.affinity[lab_id] = _shares(self.sizes(lab.region, sales))
+        for region, compute in spec.compute.items():
+            self.affinity[f"compute.{region}"] = _shares(self.sizes(region, compute.on_premise))
         self.quote()
 
+    def sizes(self, region: str, values: dict[str, float]) -> dict[str, float]:
+        """Return the H100-equivalents that USD by chipmaker bought at opening prices: orders are split by size."""
+        prices = {c: p for (r, c), p in self.opening_price.items() if r == region}
+        return {c: value / prices[c] for c, value in values.items() if c in prices}
+
     def quote(self) -> None:
-        """Publish the quote of each region: means weighted by who sells there."""
+        """Publish the quote of each region: what a dollar buys there, means weighted by who sells."""
         for region in self.chain.spec.regions:
             sellers = [
                 (c, self.shares[region, c.agent_id])
@@ -51,7 +56,7 @@ class ChipMarket:
             total = math.fsum(s for _, s in sellers)
             if total <= 0.0:
                 raise ValueError(f"region {region!r}: nobody sells accelerators there")
-            price = math.fsum(s * c.lines[region].quote for c, s in sellers) / total
+            price = total / math.fsum(s / c.lines[region].quote for c, s in sellers)
             lead = math.fsum(s * c.lead_time for c, s in sellers) / total
             leader = max(sellers, key=lambda pair: (pair[1], pair[0].agent_id))[0]
             line = leader.lines[region]

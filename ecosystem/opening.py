@@ -164,7 +164,8 @@ def _solve_hours(chain: "ValueChain") -> list[Plug]:
         plugs.append(Plug("other compute demand", cloud_id, other_hours * cloud.rent, "USD/month"))
         cloud.open(known + other_hours, spec.market.opening_growth)
     for region, demand in chain.compute.items():
-        demand.open(own_use[region], direct[region])
+        chips = math.fsum(chain.chips.sizes(region, demand.spec.on_premise).values())
+        demand.open(own_use[region], direct[region], chips)
     return plugs
 
 
