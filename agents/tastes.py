@@ -150,8 +150,9 @@ def nested_logit_shares(
     app_sum = app_weight.sum(axis=1, keepdims=True)
     any_app = top + lambda_app * np.log(app_sum)
     none = 1.0 / (1.0 + np.exp(np.minimum(any_app - outside, 700.0)))
+    some = 1.0 / (1.0 + np.exp(np.minimum(outside - any_app, 700.0)))
     shares = np.empty((len(v), v.shape[1] + 1))
-    scale = (1.0 - none) / app_sum * app_weight / tier_sum
+    scale = some / app_sum * app_weight / tier_sum
     np.multiply(tier, scale[:, app_of_option], out=shares[:, :-1])
     shares[:, -1] = none[:, 0]
     return shares, (outside - np.log(np.maximum(none, _TINY)))[:, 0]
