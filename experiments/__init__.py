@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from experiments.dashboards import dashboard as dashboard
     from experiments.discovery import discover as discover
     from experiments.runs import replicates as replicates
     from experiments.runs import run as run
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from experiments.sweeps import sweep as sweep
 
 _VERBS = {
+    "dashboard": "dashboards",
     "discover": "discovery",
     "replay": "sweeps",
     "replicates": "runs",

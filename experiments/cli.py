@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError
 COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("run", "experiments.run_command:run_command", "Run a scenario and say who earns."),
     ("scenarios", "experiments.scenarios_command:app", "List, show, start and check scenarios."),
+    ("dashboard", "experiments.dashboards.command:dashboard_command", "See a scenario in the browser and turn it."),
     ("kernel", "experiments.kernel:app", "What a model costs to serve on an accelerator."),
 )
 """Name, place and one line of help of every subcommand; nothing of it is imported for `--help`."""
@@ -32,7 +33,9 @@ def _version() -> str:
 
 def make_app() -> App:
     """Return the command with all its subcommands, none of them imported."""
-    app = App(name="watersellers", help=HELP, version=_version, version_format="plaintext")
+    app = App(
+        name="watersellers", help=HELP, version=_version, version_format="plaintext", suppress_keyboard_interrupt=False
+    )
     for name, place, line in COMMANDS:
         if find_spec(place.partition(":")[0]) is not None:
             app.command(place, name=name, help=line)
@@ -52,7 +55,7 @@ def _status(arguments: list[str]) -> int:
     except CycloptsError:
         return 2
     except KeyboardInterrupt:
-        return _say("stopped; nothing was written", 130)
+        return _say("stopped by Ctrl-C; nothing half-written was left", 130)
     except BrokenPipeError:
         sys.stderr.close()
         return 0

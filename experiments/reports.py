@@ -21,6 +21,7 @@ from experiments.errors import RunFailure
 
 if TYPE_CHECKING:
     import altair as alt
+    from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -117,7 +118,7 @@ class Report:
         except ImportError as error:
             raise RunFailure(f"no report: {error.name} is not installed (watersellers[report])") from error
         environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
-        environment.filters["tied"] = lambda text: re.sub(r"(?<=\d) (?=[%¢])", "\u00a0", str(text))
+        environment.filters["tied"] = _tied
         charts = [block for s in self.sections for block in s.blocks if isinstance(block, ChartBlock)]
         order = {id(block): i for i, block in enumerate(charts)}
         specs = json.dumps([block.spec for block in charts], separators=(",", ":"), allow_nan=False)
@@ -143,6 +144,14 @@ class Report:
             draft.unlink(missing_ok=True)
             raise RunFailure(f"cannot write {target}: {error.strerror}") from error
         return target
+
+
+def _tied(text: object) -> "Markup":
+    """Return text as HTML: numbers stay with their unit, `words` in backticks are code."""
+    from markupsafe import Markup, escape
+
+    html = re.sub(r"(?<=\d) (?=[%¢])", "\u00a0", str(escape(text)))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", html))
 
 
 def save_chart(chart: "alt.TopLevelMixin", path: str | Path) -> Path:
@@ -194,7 +203,7 @@ def javascript() -> str:
     except ImportError as error:
         raise RunFailure(f"no report: {error.name} is not installed (watersellers[report])") from error
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    kept = caches / "watersellers" / f"vega-{vl_convert.__version__}.js"
+    kept = caches / "watersellers" / f"vega-{version('vl-convert-python')}.js"
     try:
         return kept.read_text(encoding="utf-8")
     except OSError:

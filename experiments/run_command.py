@@ -67,10 +67,9 @@ def run_command(
         raise UserError(f"--replicates must be at least 1, not {replicates}")
     with working(show=sys.stderr.isatty()) as tell:
         spec = resolved(scenario, changes, months)
-        if out is not None:
-            check_place(out)
+        folder = out or default_folder(spec.name, spec.seed if seed is None else seed)
+        check_place(folder)
         result, many = _run(spec, replicates, seed, months, tell)
-        folder = out or default_folder(result)
         report = report and _can_report()
         tell(0, 0)
         save(result, folder, csv=csv, report=report, replicates=many)

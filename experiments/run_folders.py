@@ -30,10 +30,9 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 
 
-def default_folder(run: "RunResult") -> Path:
-    """Return `results/<scenario>-seed<n>`, with the replicate where it is not the first."""
-    name = f"{run.spec.name}-seed{run.seed}"
-    return Path("results") / (f"{name}-replicate{run.replicate}" if run.replicate else name)
+def default_folder(scenario: str, seed: int) -> Path:
+    """Return `results/<scenario>-seed<n>`."""
+    return Path("results") / f"{scenario}-seed{seed}"
 
 
 def check_place(folder: Path) -> None:
@@ -185,15 +184,17 @@ def _beside(folder: Path) -> Iterator[Path]:
     """A hidden folder beside the results, gone in the end; RunFailure where the disk refuses."""
     import duckdb
 
-    folder = folder.absolute()
-    draft = folder.with_name(f".{folder.name}-{os.getpid()}.tmp")
+    place = folder.absolute()
+    draft = place.with_name(f".{place.name}-{os.getpid()}.tmp")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
         yield draft
     except (OSError, duckdb.Error) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason = f"{error.filename} is a file, not a folder"
         raise RunFailure(f"cannot write results to {folder}: {reason}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -290,7 +290,6 @@ def run(
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
-    from ecosystem.ledger import LedgerBreach, LedgerError
     from ecosystem.model import ValueChain
 
     loaded = resolved(spec, overrides, months)
@@ -303,11 +302,9 @@ def run(
                 if progress is not None:
                     progress(chain.month, last)
             return _result(chain)
-        except (LedgerBreach, LedgerError, ArithmeticError) as error:
-            raise RunFailure(
-                f"{loaded.name}: the run broke off in month {chain.month}: {error} "
-                f"(seed {chain.root_seed}, replicate {replicate})"
-            ) from error
+        except Exception as error:
+            where = f"month {chain.month}, seed {chain.root_seed}, replicate {replicate}"
+            raise RunFailure(f"{loaded.name}: the run broke off in {where}: {_words(error)}") from error
         finally:
             chain.release()
 
@@ -350,6 +347,15 @@ def replicates(
         {name: np.stack([each[name] for each in markets]) for name in markets[0]},
         {tier: np.stack([each[tier] for each in profits]) for tier in profits[0]},
     )
+
+
+def _words(error: Exception) -> str:
+    """Say what an error is and where it arose."""
+    import traceback
+
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = "/".join(Path(frame.filename).parts[-2:])
+    return f"{type(error).__name__}: {error} ({place}, line {frame.lineno})"
 
 
 def resolved(

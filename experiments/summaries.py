@@ -37,6 +37,7 @@ MEASURES = {
 accounting alone."""
 
 _SERIES_UNITS = {
+    "serving_hours": "H100-hours/month",
     "rent": "USD per H100-equivalent hour",
     "utilisation": "share of hours",
     "fleet": "H100-equivalents",

@@ -42,7 +42,8 @@ def print_run(console: "Console", content: Mapping[str, Any], files: Mapping[str
     console.print(_consumer_table(content))
     _print_plugs(console, content)
     failed = [f"{each['name']} ({each['date']})" for each in content["failures"]]
-    console.print(f"Failed: {f.listed(failed)}.", highlight=False)
+    first = "Failed in the first replicate" if many else "Failed"
+    console.print(f"{first}: {f.listed(failed)}.", highlight=False)
     console.print()
     console.print("[bold]What it says of the water sellers[/bold]")
     console.print(content["water_sellers"]["text"], highlight=False)
@@ -90,7 +91,15 @@ def _tier_table(content: Mapping[str, Any], title: str) -> "Table":
 
 
 def _price_table(content: Mapping[str, Any]) -> "Table":
-    table = _table("Prices", "", "first", "last", "lowest", "highest", "trend a year")
+    table = _table(
+        "Prices, first replicate" if "replicates" in content else "Prices",
+        "",
+        "first",
+        "last",
+        "lowest",
+        "highest",
+        "a year",
+    )
     prices = content["prices"]
     paths: list[tuple[str, Mapping[str, Any]]] = [
         ("best model, list, $/Mtok", prices["list_price"]),

@@ -1,0 +1,194 @@
+"""The command line: exit codes, one clear line for a bad request, JSON that machines can trust."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import cli, run_command
+from experiments.errors import UserError
+from experiments.run_command import parse_overrides
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            cli.main([*arguments])
+        said = capsys.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+    return call
+
+
+def test_help_names_the_commands_and_loads_none_of_them() -> None:
+    code = (
+        "import sys\nfrom experiments.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as left: assert left.code == 0\n"
+        "print([m for m in ('mesa', 'pandas', 'numpy', 'scipy', 'altair', 'duckdb') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(name in done.stdout for name in ("run", "scenarios", "kernel"))
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", [name for name, _, _ in cli.COMMANDS])
+def test_every_command_has_help(call: Call, command: str) -> None:
+    status, out, _ = call(command, "--help")
+    assert status == 0
+    assert "Usage" in out
+
+
+def test_version_names_the_code(call: Call) -> None:
+    status, out, _ = call("--version")
+    first, second = out.splitlines()
+    assert status == 0
+    assert first.startswith("watersellers 0.")
+    assert len(second.removeprefix("fingerprint ")) == 64
+
+
+def test_run_prints_who_earns_and_where_the_files_are(call: Call, tmp_path: Path) -> None:
+    status, out, _ = call("run", "toy", "--months", "6", "--no-report", "--csv")
+    assert status == 0
+    for words in ("profit over value added", "kept of a final dollar", "water sellers", "rent west", "paid share"):
+        assert words in out
+    folder = tmp_path / "results" / "toy-seed1"
+    assert f"results: {folder.relative_to(tmp_path)}" in out
+    assert (folder / "firms.csv").is_file()
+    assert not (folder / "report.html").exists()
+
+
+def test_json_is_one_object_and_the_same_each_time(call: Call) -> None:
+    arguments = ("run", "toy", "--months", "6", "--seed", "4", "--json", "--no-report", "--out", "here")
+    status, out, err = call(*arguments)
+    content: dict[str, Any] = json.loads(out)
+    assert status == 0
+    assert err == ""
+    assert (content["scenario"], content["seed"], content["months"]) == ("toy", 4, 6)
+    assert {*content["tiers"]} == {"chips", "clouds", "labs", "apps"}
+    assert content["prices"]["rent"]["west"]["unit"] == "USD per H100-equivalent hour"
+    assert content["files"] == {"results": "here"}
+    assert call(*arguments)[1] == out
+
+
+def test_replicates_give_bands(call: Call) -> None:
+    status, out, _ = call("run", "toy", "--months", "4", "--replicates", "3", "--json", "--no-report")
+    content = json.loads(out)["replicates"]
+    band = content["bands"]["chips_revenue"]
+    assert status == 0
+    assert content["count"] == 3
+    assert band["low"] <= band["median"] <= band["high"]
+    assert content["units"]["chips_revenue"] == "USD/year"
+    status, out, _ = call("run", "toy", "--months", "4", "--replicates", "2", "--no-report")
+    assert status == 0
+    assert "2 replicates" in out
+
+
+def test_settings_reach_the_run(call: Call, tmp_path: Path) -> None:
+    change = ("--set", "app.chat.tiers.plus.price=31", "--set", "sampling=false")
+    status, _, _ = call("run", "toy", "--months", "2", "--no-report", "--out", "x", *change)
+    spec = json.loads((tmp_path / "x" / "spec.json").read_text())
+    assert status == 0
+    assert spec["app"]["chat"]["tiers"]["plus"]["price"] == 31
+    assert spec["sampling"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "tyo"), "did you mean 'toy'"),
+        (("run", "toy", "--set", "app.chatt.staff=1"), "did you mean 'chat'"),
+        (("run", "toy", "--set", "app.chat.stafff=1"), "did you mean 'staff'"),
+        (("run", "toy", "--set", "app.chat.staff=-1"), "greater than or equal to 0"),
+        (("run", "toy", "--set", "app.chat.staff=nan"), "finite"),
+        (("run", "toy", "--set", "app.chat.staff=much"), "valid number"),
+        (("run", "toy", "--set", "app.chat.staff"), "KEY=VALUE"),
+        (("run", "toy", "--months", "0"), "from 1 to 1200"),
+        (("run", "toy", "--replicates", "0"), "at least 1"),
+        (("run", "toy", "--seed", "-1"), "whole number from 0"),
+        (("run", "toy", "--seed", "one"), "one"),
+        (("run", "toy", "--sed", "1"), "--seed"),
+        (("rnu",), "run"),
+        (("run", "nothing.toml"), "no such scenario file"),
+        (("scenarios", "show", "toy", "lab.nobody"), "no parameter"),
+    ],
+)
+def test_a_bad_request_is_refused_in_words(call: Call, arguments: tuple[str, ...], words: str) -> None:
+    status, out, err = call(*arguments)
+    assert status == 2
+    assert words in err
+    assert "Traceback" not in err + out
+    assert not Path("results").exists()
+
+
+def test_a_place_that_cannot_be_written_is_said_before_the_run(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_command, "_run", lambda *_: pytest.fail("it ran"))
+    (tmp_path / "file").write_text("mine")
+    status, _, err = call("run", "toy", "--out", "file/below")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "cannot write results to file/below" in err
+    status, _, err = call("run", "toy", "--out", ".")
+    assert status == 2
+    assert "something else than results" in err
+
+
+def test_a_failing_run_is_one_line(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ecosystem.model import ValueChain
+
+    monkeypatch.setattr(ValueChain, "demand", lambda self: 1 / 0)
+    status, _, err = call("run", "toy", "--no-report")
+    assert status == 1
+    assert err.startswith("error: toy: the run broke off in month 0")
+    assert err.count("\n") == 1
+
+
+def test_ctrl_c_stops_with_130_and_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "experiments.cli", "run", "toy", "--replicates", "500", "--out", "out"]
+    root = Path(cli.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    run = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    time.sleep(4.0)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "stopped by Ctrl-C" in said
+    assert "Traceback" not in said
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_without_the_report_libraries_the_run_still_works(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n, p=None: None if n == "vl_convert" else find(n, p))
+    status, _, err = call("run", "toy", "--months", "2")
+    assert status == 0
+    assert "no report: vl_convert is not installed" in err
+    assert (tmp_path / "results" / "toy-seed1" / "manifest.json").is_file()
+
+
+def test_values_of_settings_are_toml_or_text() -> None:
+    pairs = ["a.b=1", "c=2.5", "d=true", 'e="x"', "f=word", "g=[1, 2]", "h={k = 1}", "i=2025-01"]
+    values = parse_overrides(pairs)
+    assert values == {
+        "a.b": 1, "c": 2.5, "d": True, "e": "x", "f": "word", "g": [1, 2], "h": {"k": 1}, "i": "2025-01"
+    }  # fmt: skip
+    for pair in ("=1", "a", "a=", "a b=1"):
+        with pytest.raises(UserError):
+            parse_overrides([pair])
