@@ -1,6 +1,7 @@
 """Investors: finite funds, rounds rationed by rank, sentiment moved by surprises, equity value from expected profit."""
 
 import math
+from functools import lru_cache
 
 from agents.base import EconomicAgent
 from agents.firm import Firm, Tier
@@ -176,12 +177,13 @@ def sentiment_step(sentiment: float, downstream: float, upstream: float, spec: I
     return min(max(moved - spec.reversion * (sentiment - 1.0), 0.3), 2.0)
 
 
-def annuity(growth: float, spec: InvestorsSpec, months: int = 240) -> float:
+@lru_cache(maxsize=4096)
+def annuity(growth: float, growth_fade: float, discount_rate: float, months: int = 240) -> float:
     """Return the present value of one dollar a month that grows at a fading monthly rate, months."""
-    discount = math.exp(-math.log1p(spec.discount_rate) / 12.0)
+    discount = math.exp(-math.log1p(discount_rate) / 12.0)
     level, factor, total, g = 1.0, 1.0, 0.0, growth
     for _ in range(months):
-        g *= spec.growth_fade
+        g *= growth_fade
         level *= 1.0 + g
         factor *= discount
         total += level * factor

@@ -21,7 +21,6 @@ class Equity:
     def __init__(self, chain: "ValueChain") -> None:
         self.chain = chain
         self.views = chain.spec.investors[chain.spec.regions[0]]
-        self._annuities: dict[float, float] = {}
         self.belief: dict[str, float] = dict.fromkeys(chain.firms, 1.0)
         self.reaction: dict[str, float] = {}
 
@@ -60,9 +59,7 @@ class Equity:
     def _fundamental(self, firm: Firm) -> float:
         profit = MATURE_SHARE * max(firm.smoothed_gross, 0.1 * firm.smoothed_revenue)
         growth = round(min(max(firm.revenue_growth, -0.03) * self.chain.sentiment, 0.06), 3)
-        if growth not in self._annuities:
-            self._annuities[growth] = annuity(growth, self.views)
-        own = profit * self._annuities[growth]
+        own = profit * annuity(growth, self.views.growth_fade, self.views.discount_rate)
         return own + self._other_pool(firm)
 
     def _other_pool(self, firm: Firm) -> float:

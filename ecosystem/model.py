@@ -1,6 +1,7 @@
 """The model: a Mesa model whose step is the month, phase by phase."""
 
 import math
+from functools import partial
 from typing import Any
 
 import mesa
@@ -38,6 +39,19 @@ from ecosystem.view import WorldView
 
 MINIMUM_GPUS = 8.0
 """Accelerators of the smallest deployment that a self-hoster runs."""
+
+
+_COLLECTED = (
+    "final_demand",
+    "tokens",
+    "sentiment",
+    *(f"{what}.{tier}" for what in ("revenue", "profit") for tier in TIERS),
+)
+"""Market series that Mesa's own collector keeps; everything else is in the recorder."""
+
+
+def _latest(name: str, chain: "ValueChain") -> float:
+    return chain.recorder.latest(name)
 
 
 class ValueChain(WorldView, mesa.Model):
@@ -88,15 +102,7 @@ class ValueChain(WorldView, mesa.Model):
         self.equity = Equity(self)
         self._opening = False
         self.recorder = Recorder(list(self.firms), loaded.months)
-        self.datacollector = DataCollector(
-            model_reporters={
-                "revenue": lambda m: m.tier_flow("revenue"),
-                "operating_profit": lambda m: m.tier_flow("operating_profit"),
-                "users": lambda m: sum(a.usage.users for a in m.apps.values()),
-                "tokens": lambda m: sum(lab.tokens for lab in m.labs.values()),
-                "rent": lambda m: m.spot_rent(m.spec.regions[0]),
-            }
-        )
+        self.datacollector = DataCollector(model_reporters={name: partial(_latest, name) for name in _COLLECTED})
 
     def _make_agents(self) -> None:
         """Create all agents, in the order of their ids."""
@@ -262,20 +268,13 @@ class ValueChain(WorldView, mesa.Model):
 
     def _draw(self) -> None:
         """Draw what many firms share, one fixed-size vector each, dead or alive."""
-        labs, apps = list(self.labs), list(self.apps)
+        labs = list(self.labs)
         luck = self.stream("training_luck").standard_normal(len(labs)).tolist()
         sd = self.spec.research.luck
         self._luck = {lab: math.exp(sd * z - 0.5 * sd * sd) for lab, z in zip(labs, luck, strict=True)}
         self._release = dict(zip(labs, self.stream("release").random(len(labs)).tolist(), strict=True))
-        size = self.spec.market.experiment_size
-        dither = (size * self.stream("experiments").standard_normal((len(apps), 2))).tolist()
-        self._dither = {app: (d[0], d[1]) for app, d in zip(apps, dither, strict=True)}
-        draws = self.stream("choice_of_earning").random((len(apps), 2)).tolist()
-        self._choice = {
-            (app, way): d[i]
-            for app, d in zip(apps, draws, strict=True)
-            for i, way in enumerate(("ads", "subscription"))
-        }
+        self._dither = None
+        self._choice = None
 
     def _enter(self) -> None:
         """Start apps whose month has come, and now and then one of the scenario's entrants."""
@@ -284,12 +283,14 @@ class ValueChain(WorldView, mesa.Model):
             for a in self.apps.values()
             if not a.alive and a.failed_in is None and a.spec.active_from >= self.spec.months
         ]
-        draw = self.stream("entry").random(2).tolist()
         for app in self.apps.values():
             if not app.alive and app.failed_in is None and app.spec.active_from == self.month:
                 self._start(app)
+        if not entrants:
+            return
+        draw = self.stream("entry").random(2).tolist()
         rate = self.spec.market.entry_rate * self.sentiment * (1.0 + self.open_frontier / self.frontier)
-        if entrants and self.on("entry") and draw[0] < 1.0 - math.exp(-rate):
+        if self.on("entry") and draw[0] < 1.0 - math.exp(-rate):
             self._start(entrants[int(draw[1] * len(entrants))])
 
     def _start(self, app: App) -> None:
@@ -487,10 +488,6 @@ class ValueChain(WorldView, mesa.Model):
     def _chip_revenue(self) -> float:
         """Return what chipmakers sold this month, USD."""
         return math.fsum(maker.books.revenue for maker in self.chipmakers.values())
-
-    def tier_flow(self, name: str) -> dict[str, float]:
-        """Return a figure of this month's books by tier, USD."""
-        return {t: math.fsum(getattr(f.books, name) for f in self.firms.values() if f.tier == t) for t in TIERS}
 
     def run(self) -> "ValueChain":
         """Run to the scenario's last month and return the model."""

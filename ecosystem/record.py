@@ -72,9 +72,7 @@ class Recorder:
 
     def firm(self, month: int, firm: str, values: dict[str, float]) -> None:
         """Record one firm's month."""
-        row = self.panel[month, self._row[firm]]
-        for name, value in values.items():
-            row[_COLUMN[name]] = value
+        self.panel[month, self._row[firm]] = [values.get(name, 0.0) for name in FIRM_FIELDS]
 
     def market(self, month: int, name: str, value: float) -> None:
         """Record one month of a market series."""
@@ -98,6 +96,10 @@ class Recorder:
         rows = [self._row[f] for f in self.firms if chain.firms[f].tier == tier]
         found: NDArray[np.float64] = self.panel[: self.recorded, rows, _COLUMN[name]].sum(axis=1)
         return found
+
+    def latest(self, name: str) -> float:
+        """Return a market series in the last recorded month."""
+        return float(self._series[name][self.recorded - 1])
 
     @property
     def series(self) -> dict[str, NDArray[np.float64]]:

@@ -153,7 +153,10 @@ def _markets(chain: "ValueChain") -> dict[str, float]:
         outcome = chain.consumer_markets[region].outcome
         result[f"surplus.{region}"] = outcome.surplus if outcome is not None else 0.0
     for tier in TIERS:
-        result[f"value.{tier}"] = math.fsum(f.value for f in chain.firms.values() if f.tier == tier)
+        firms = [f for f in chain.firms.values() if f.tier == tier]
+        result[f"value.{tier}"] = math.fsum(f.value for f in firms)
+        result[f"revenue.{tier}"] = math.fsum(f.books.revenue for f in firms)
+        result[f"profit.{tier}"] = math.fsum(f.books.operating_profit for f in firms)
     for segment_id, segment in chain.enterprises.items():
         result[f"enterprise_volume.{segment_id}"] = segment.volume
         result[f"enterprise_price.{segment_id}"] = segment.mean_price(chain.tokens.offers[segment.spec.region])

@@ -62,6 +62,8 @@ class Settlement:
         chain = self.chain
         if app.supply.mode in ("self_host", "own_model"):
             chain.hours.pay_clouds(app.agent_id, 1.0, "cost_of_sales")
+            _, cost = chain.hours.hours_of(app.agent_id)
+            chain.paid_cost[app.agent_id] = cost * self._paid_share(app)
             return
         lab = chain.labs[app.supply.supplier]
         discount = chain.off_peak(lab.agent_id) if app.supply.mode == "api" else 0.0
@@ -81,6 +83,13 @@ class Settlement:
             if paid:
                 paid_cost += amount
         chain.paid_cost[app.agent_id] = paid_cost
+
+    def _paid_share(self, app: App) -> float:
+        """Return the share of an app's tokens that paying users take."""
+        tokens = self.chain.serving.app_tokens[app.agent_id]
+        total = math.fsum(math.fsum(mtok) for mtok in tokens.values())
+        paid = math.fsum(math.fsum(mtok) for (_, pays), mtok in tokens.items() if pays)
+        return paid / total if total > 0.0 else 0.0
 
     def _search_invoices(self, app: App) -> None:
         """An app that buys search calls pays the seller's price."""

@@ -63,8 +63,8 @@ class WorldView:
     _switches: dict[str, bool]
     _luck: dict[str, float]
     _release: dict[str, float]
-    _dither: dict[str, tuple[float, float]]
-    _choice: dict[tuple[str, str], float]
+    _dither: dict[str, tuple[float, float]] | None
+    _choice: dict[tuple[str, str], float] | None
     _outside: dict[str, float]
 
     # --- constants -------------------------------------------------------------------------------------------
@@ -338,10 +338,18 @@ class WorldView:
 
     def dither(self, app: str) -> tuple[float, float]:
         """Return this month's small experiment of an app."""
+        if self._dither is None:
+            size = self.spec.market.experiment_size
+            draws = (size * self.stream("experiments").standard_normal((len(self.apps), 2))).tolist()
+            self._dither = {a: (d[0], d[1]) for a, d in zip(self.apps, draws, strict=True)}
         return self._dither[app]
 
     def choice_draw(self, app: str, way: str) -> float:
         """Return the draw that decides on a way of earning."""
+        if self._choice is None:
+            draws = self.stream("choice_of_earning").random((len(self.apps), 2)).tolist()
+            ways = ("ads", "subscription")
+            self._choice = {(a, w): d[i] for a, d in zip(self.apps, draws, strict=True) for i, w in enumerate(ways)}
         return self._choice[app, way]
 
     def peer_revenue_per_user(self, app: str, way: str) -> float | None:
