@@ -86,6 +86,7 @@ class HostedModel:
         "next_scale",
         "revenue",
         "scale",
+        "served",
         "share",
         "spec",
         "unit_cost",
@@ -103,6 +104,7 @@ class HostedModel:
         self.active = False
         self.losses = 0
         self.share = 0.0
+        self.served = 1.0
         self.volume = 0.0
         self.revenue = 0.0
         self.hours = 0.0

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agents.app import App, TierSpec
+from agents.app import App
+from agents.app_spec import TierSpec
 from agents.choice import BLOCKED, METERED, THROTTLED, ConsumerOffers
 from agents.consumers import ConsumerOutcome, Consumers
 from agents.monetisation import AdvertisingSpec, CommissionSpec, Usage
@@ -86,7 +87,7 @@ class ConsumerMarket:
         shows_ads = isinstance(ads, AdvertisingSpec) and not (paid and ads.free_only)
         lab = self.chain.labs[app.supply.supplier]
         hosted = app.supply.mode in ("self_host", "own_model")
-        service = 1.0 if hosted else lab.service if paid else lab.free_service
+        service = app.service if hosted else lab.service if paid else lab.free_service
         open_now = app.alive and (not paid or app.sells_subscriptions)
         return (
             app.fees[name],

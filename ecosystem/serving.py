@@ -199,7 +199,11 @@ class Serving:
         return cost
 
     def serve(self) -> None:
-        """Match the hours that labs got with what they need: paid traffic, then training, then free traffic."""
+        """Match the hours that labs got with what they need: paid traffic, then training, then free traffic.
+
+        `served` is the share of this month's tokens that got its hours, and is what is invoiced; `service` is what
+        users have come to expect.
+        """
         chain = self.chain
         for lab_id, lab in chain.labs.items():
             if not lab.alive:
@@ -215,6 +219,7 @@ class Serving:
             free_service = min(left / (free * reserve), 1.0) if free > 0.0 else 1.0
             if not chain.on("rationing"):
                 service = free_service = 1.0
+            lab.served, lab.free_served = service, free_service
             lab.service += 0.5 * (service - lab.service)
             lab.free_service += 0.5 * (free_service - lab.free_service)
             served = paid * service + free * free_service
@@ -222,3 +227,19 @@ class Serving:
             lab.training_hours = training + self.lent(lab.hours_used) + max(got - lab.hours_used - training, 0.0)
             lab.serving.observe(lab.hours_needed)
             chain.hours.update_rent_paid(lab)
+        self._serve_self_hosted()
+
+    def _serve_self_hosted(self) -> None:
+        """Hosts of open weights and apps that host their own tokens serve as far as their spot hours go."""
+        chain = self.chain
+        rationing = chain.on("rationing")
+        for app_id, hours in self.self_hosted.items():
+            app = chain.apps[app_id]
+            served = min(chain.hours.hours_of(app_id)[0] / hours, 1.0) if rationing else 1.0
+            app.service += 0.5 * (served - app.service)
+        for cloud_id, cloud in chain.clouds.items():
+            buyer = f"hosting.{cloud_id}"
+            asked = chain.hours.requests[cloud_id].get(buyer, 0.0)
+            share = chain.hours.granted[cloud_id][buyer] / asked if asked > 0.0 and rationing else 1.0
+            for host in cloud.hosted.values():
+                host.served = share

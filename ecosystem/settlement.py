@@ -39,11 +39,11 @@ class Settlement:
     def _enterprise_invoices(self) -> None:
         """Enterprises pay labs and hosts for tokens; off-peak discounts lower what list prices bring in."""
         chain = self.chain
-        for (segment, seller, _, _), (_, volume, value) in chain.serving.api_sales.items():
+        for (segment, seller, lab, _), (_, volume, value) in chain.serving.api_sales.items():
             discount = chain.off_peak(seller)
-            service = chain.labs[seller].service if seller in chain.labs else 1.0
+            served = chain.labs[seller].served if seller in chain.labs else chain.clouds[seller].hosted[lab].served
             source = f"enterprises.{chain.enterprises[segment].spec.region}"
-            chain.trade(source, seller, "tokens", value * (1.0 - discount) * service, volume, None)
+            chain.trade(source, seller, "tokens", value * (1.0 - discount) * served, volume * served, None)
 
     def _other_demand_invoices(self) -> None:
         """Parents pay for own use, others for direct rental, at rent."""
@@ -77,9 +77,9 @@ class Settlement:
                 price = chain.tokens.transfer_price(app, lab.agent_id, size, mix)
             else:
                 price = lab.models[size].price.blend(mix) * (1.0 - discount)
-            service = lab.service if paid else lab.free_service
-            amount = volume * price * service
-            chain.trade(app.agent_id, lab.agent_id, "tokens", amount, volume * service, "cost_of_sales")
+            served = lab.served if paid else lab.free_served
+            amount = volume * price * served
+            chain.trade(app.agent_id, lab.agent_id, "tokens", amount, volume * served, "cost_of_sales")
             if paid:
                 paid_cost += amount
         chain.paid_cost[app.agent_id] = paid_cost
