@@ -13,15 +13,15 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError, model_validator
 
 from agents.advertisers import AdvertisersSpec
-from agents.app import AppSpec
-from agents.chipmaker import ChipmakerSpec
-from agents.cloud import CloudSpec
+from agents.app_spec import AppSpec
+from agents.chipmaker_spec import ChipmakerSpec
+from agents.cloud_spec import CloudSpec
 from agents.compute_demand import ComputeDemandSpec
 from agents.consumer_spec import ConsumersSpec
 from agents.enterprise import EnterpriseSpec
 from agents.expectations import ExpectationSpec
 from agents.investors import InvestorsSpec
-from agents.lab import LabSpec
+from agents.lab_spec import LabSpec
 from agents.monetisation import WAYS
 from agents.parameters import Parameters, ResearchSpec, param
 from ecosystem.events import FIRM_FIELDS, Event, NewTerms

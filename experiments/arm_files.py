@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.errors import UserError
 
 if TYPE_CHECKING:
-    from agents.app import AppSpec
+    from agents.app_spec import AppSpec
     from ecosystem.spec import Spec
 
 DEFAULT = Path(__file__).parent / "arms" / "default.toml"
