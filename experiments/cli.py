@@ -10,7 +10,7 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 COMMANDS: tuple[tuple[str, str, str], ...] = (
-    ("run", "experiments.run_command:run_command", "Run a scenario and say who earns."),
+    ("run", "experiments.run_command:app", "Run a scenario and say who earns."),
     ("scenarios", "experiments.scenarios_command:app", "List, show, start and check scenarios."),
     ("dashboard", "experiments.dashboards.command:dashboard_command", "See a scenario in the browser and turn it."),
     ("kernel", "experiments.kernel:app", "What a model costs to serve on an accelerator."),

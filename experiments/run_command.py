@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from experiments.errors import UserError
 
@@ -23,6 +23,10 @@ Overrides = Annotated[
 ]
 
 
+app = App(name="run", help_epilogue="Example: `watersellers run toy --seed 3 --set app.chat.tiers.plus.price=15`")
+
+
+@app.default
 def run_command(
     scenario: str = "2025",
     /,
@@ -38,8 +42,6 @@ def run_command(
 ) -> None:
     """Run a scenario and say who earns.
 
-    Example: `watersellers run toy --seed 3 --set app.chat.tiers.plus.price=15`
-
     Parameters
     ----------
     scenario
@@ -51,7 +53,7 @@ def run_command(
     replicates
         Runs with other draws; with more than one the tables show the median and the 5-95 % band.
     out
-        Results folder; by default results/<scenario>-seed<n>.
+        Results folder; by default results/SCENARIO-seedN.
     csv
         Write the tables as CSV, too.
     report

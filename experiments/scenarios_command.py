@@ -52,7 +52,7 @@ def show(name: str, prefix: str = "", /, *, as_json: Json = False) -> None:
     name
         A scenario's name or a TOML file.
     prefix
-        Show only parameters whose path begins so, or holds these letters between stars: '*price*'.
+        Show only parameters whose path begins so, or matches a pattern with stars such as `lab.*.price_output`.
     """
     from ecosystem.spec import Spec
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.dollars import dollar_ends
 from experiments.formats import cents, listed, percent
 from experiments.outcomes import (
     TIER_ORDER,
@@ -37,6 +38,8 @@ MEASURES = {
 accounting alone."""
 
 _SERIES_UNITS = {
+    "revenue": "USD/month",
+    "profit": "USD/month",
     "serving_hours": "H100-hours/month",
     "rent": "USD per H100-equivalent hour",
     "utilisation": "share of hours",
@@ -85,12 +88,19 @@ def summary(run: "RunResult", replicates: "Replicates | None" = None) -> dict[st
         "window_months": min(WINDOW, run.months),
         "tiers": {tier: asdict(f) for tier, f in figures.items()},
         "tiers_whole_run": {tier: asdict(f) for tier, f in tier_figures(run, whole=True).items()},
+        "dollar": {
+            source: {"dollars": dollars, "cents": split} for source, (dollars, split) in dollar_ends(run).items()
+        },
         "prices": prices(run),
         "consumers": consumers(run),
         "plugs": [asdict(p) | {"name": run.name(p.firm)} for p in run.plugs],
         "failures": failures(run),
         "water_sellers": {"text": water_sellers(figures), "measures": ahead(figures)},
-        "units": {"tiers": dict(TIER_UNITS)},
+        "units": {
+            "tiers": dict(TIER_UNITS),
+            "dollar": "USD put in over the window, cents of the source's dollar by end",
+            "consumers": {"users": "people", "payers": "people", "paid_share": "share of users"},
+        },
     }
     if replicates is not None:
         bands = replicates.bands()
