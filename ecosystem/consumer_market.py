@@ -5,16 +5,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agents.advertisers import Inventory
 from agents.app import App
 from agents.app_spec import TierSpec
 from agents.choice import BLOCKED, METERED, THROTTLED, ConsumerOffers
 from agents.consumers import ConsumerOutcome, Consumers
-from agents.monetisation import AdvertisingSpec, CommissionSpec, Usage
+from agents.monetisation import AdvertisingSpec, ApiSpec, CommissionSpec, Usage
 from agents.tastes import Array
+from agents.world import AppDemand
 
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
 
+OUTSIDE_SPEED = 0.3
+"""Share of outside buyers of search calls who respond to a price within a month (judgement)."""
 OVERAGE = {"blocked": BLOCKED, "throttled": THROTTLED, "metered": METERED}
 
 
@@ -37,6 +41,8 @@ class ConsumerMarket:
         self._brand_shock = np.zeros(len(self.apps))
         self.outcome: ConsumerOutcome | None = None
         self._usage: dict[str, Usage] = {}
+        self._selling_ads: dict[str, int] = {}
+        self.outside: dict[str, float] = {}
 
     def list_options(self) -> None:
         """Fill the table of options with the terms of all tiers; their number never changes."""
@@ -153,6 +159,62 @@ class ConsumerMarket:
         """Return this month's queries by tier of an app."""
         found: Array = self._required().queries[self.slice(app)]
         return [float(q) for q in found]
+
+    def sell_ads(self) -> None:
+        """Let advertisers buy the impressions that apps offer."""
+        inventories = []
+        for app in self.apps:
+            ads = app.ways.get("ads")
+            if app.alive and isinstance(ads, AdvertisingSpec) and app.ad_load > 0.0:
+                usage = self.usage(app)
+                months = self._selling_ads[app.agent_id] = self._selling_ads.get(app.agent_id, -1) + 1
+                inventories.append(
+                    Inventory(app.agent_id, usage.eligible, app.ad_load, usage.trust, ads.intent, months)
+                )
+        self.chain.advertisers[self.region].buy(inventories)
+
+    def plan_outside_calls(self) -> None:
+        """Let outside buyers of search calls respond to the price, a part of them each month."""
+        for app in self.apps:
+            terms = app.ways.get("api")
+            if isinstance(terms, ApiSpec) and app.alive and app.api_price > 0.0 and terms.price > 0.0:
+                before = self.outside.get(app.agent_id, terms.outside_calls)
+                target = terms.outside_calls * (app.api_price / terms.price) ** -terms.elasticity
+                self.outside[app.agent_id] = before + OUTSIDE_SPEED * (target - before)
+
+    def remember(self) -> None:
+        """Give every app its own view of the month."""
+        for app in self.apps:
+            if app.alive:
+                app.usage = self._demand_of(app)
+                app.trust = self.usage(app).trust
+                app.last_streams = dict(app.books.streams)
+                app.unit_margin = (app.books.revenue - app.books.cost_of_sales) / max(app.usage.users, 1.0)
+
+    def _demand_of(self, app: App) -> AppDemand:
+        outcome = self._required()
+        part = self.slice(app.agent_id)
+        users, joins = outcome.users[part].tolist(), outcome.joins[part].tolist()
+        leavers, queries = outcome.leavers[part].tolist(), outcome.queries[part].tolist()
+        paid = [i for i, (_, tier) in enumerate(app.tiers) if tier.price > 0.0]
+        payers, total = math.fsum(users[i] for i in paid), math.fsum(queries)
+        other = app.books.revenue - app.books.streams.get("advertising", 0.0)
+        tokens = self.chain.serving.app_tokens.get(app.agent_id, {})
+        return AppDemand(
+            users=math.fsum(users),
+            payers=payers,
+            queries=total,
+            paid_queries=math.fsum(queries[i] for i in paid),
+            mtok=math.fsum(math.fsum(m) for m in tokens.values()),
+            joins=math.fsum(joins),
+            paid_joins=math.fsum(joins[i] for i in paid),
+            leavers=math.fsum(leavers),
+            paid_leavers=math.fsum(leavers[i] for i in paid),
+            cost_per_payer=self.chain.paid_cost.get(app.agent_id, 0.0) / max(payers, 1.0),
+            other_revenue_per_query=other / max(total, 1.0),
+            operating_profit=app.books.operating_profit,
+            tier_users=tuple(users),
+        )
 
     def _required(self) -> ConsumerOutcome:
         if self.outcome is None:

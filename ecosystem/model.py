@@ -7,7 +7,7 @@ from typing import Any
 import mesa
 from mesa.datacollection import DataCollector
 
-from agents.advertisers import Advertisers, Inventory
+from agents.advertisers import Advertisers
 from agents.app import App
 from agents.chipmaker import Chipmaker
 from agents.cloud import Cloud
@@ -18,8 +18,7 @@ from agents.expectations import Trend
 from agents.firm import TIERS, Firm
 from agents.investors import Investors
 from agents.lab import Lab
-from agents.monetisation import AdvertisingSpec, ApiSpec, CommissionSpec, Usage
-from agents.world import AppDemand
+from agents.monetisation import CommissionSpec, Usage
 from ecosystem.accounts import open_accounts
 from ecosystem.chip_market import ChipMarket
 from ecosystem.consumer_market import ConsumerMarket
@@ -86,8 +85,6 @@ class ValueChain(WorldView, mesa.Model):
         self._chip_sales = Trend(0.0, 0.0, loaded.expectation)
         self._surprise = (0.0, 0.0)
         self.token_growth = 1.0
-        self._outside: dict[str, float] = {}
-        self._selling_ads: dict[str, int] = {}
         self.timeline = Timeline(loaded.events)
         self.costs = TokenCosts(loaded)
         self._make_agents()
@@ -191,7 +188,7 @@ class ValueChain(WorldView, mesa.Model):
             lab.develop()
             lab.decide_weights()
             lab.plan_prices()
-        self._plan_hosting()
+        self.tokens.plan_hosting()
         for lab in alive:
             lab.commit()
             lab.order_boxes()
@@ -218,8 +215,9 @@ class ValueChain(WorldView, mesa.Model):
         """7. Consumers, advertisers, enterprises, other compute demand."""
         for market in self.consumer_markets.values():
             market.run()
-        self._sell_ads()
-        self._plan_outside_calls()
+        for market in self.consumer_markets.values():
+            market.sell_ads()
+            market.plan_outside_calls()
         for segment in self.enterprises.values():
             offers = self.tokens.offers[segment.spec.region]
             segment.choose_suppliers(offers)
@@ -248,8 +246,9 @@ class ValueChain(WorldView, mesa.Model):
         """10. Panel and market series; memories for next month."""
         self.hours.end_month()
         self.chips.end_month()
-        self.update_token_shares(0.3)
-        self._remember_apps()
+        self.tokens.update_shares(0.3)
+        for market in self.consumer_markets.values():
+            market.remember()
         self._surprise = (
             self._final_demand.observe(self.final_revenue()),
             self._chip_sales.observe(self._chip_revenue()),
@@ -309,85 +308,6 @@ class ValueChain(WorldView, mesa.Model):
             return False
         return firm.group is None or self.spec.group[firm.group].head == firm.agent_id
 
-    def _plan_hosting(self) -> None:
-        """Have hosts of open weights set their prices."""
-        if not self.on("open_hosting"):
-            return
-        for cloud in self.clouds.values():
-            for lab_id, host in cloud.hosted.items():
-                if cloud.alive:
-                    size = host.spec.model
-                    hours = self.costs.on_cloud(cloud.agent_id, lab_id, size)
-                    mix = self.tokens.mix
-                    owner = mix[0] * hours[0] + mix[1] * hours[1] + mix[2] * hours[2]
-                    host.plan(self.labs[lab_id].models[size].opening_blend, owner)
-
-    def _sell_ads(self) -> None:
-        """Let advertisers buy the impressions that apps offer."""
-        for region, market in self.consumer_markets.items():
-            inventories = []
-            for app in market.apps:
-                ads = app.ways.get("ads")
-                if app.alive and isinstance(ads, AdvertisingSpec) and app.ad_load > 0.0:
-                    usage = market.usage(app)
-                    months = self._selling_ads[app.agent_id] = self._selling_ads.get(app.agent_id, -1) + 1
-                    inventories.append(
-                        Inventory(app.agent_id, usage.eligible, app.ad_load, usage.trust, ads.intent, months)
-                    )
-            self.advertisers[region].buy(inventories)
-
-    def _plan_outside_calls(self) -> None:
-        """Let outside buyers of search calls respond to the price, a part of them each month."""
-        for app_id, app in self.apps.items():
-            terms = app.ways.get("api")
-            if isinstance(terms, ApiSpec) and app.alive and app.api_price > 0.0:
-                before = self._outside.get(app_id, terms.outside_calls)
-                target = (
-                    terms.outside_calls * (app.api_price / terms.price) ** -terms.elasticity
-                    if terms.price > 0.0
-                    else 0.0
-                )
-                self._outside[app_id] = before + 0.3 * (target - before)
-
-    def _remember_apps(self) -> None:
-        """Give every app its own view of the month."""
-        for region, market in self.consumer_markets.items():
-            for app in market.apps:
-                if app.alive:
-                    app.usage = self._demand_of(app, region)
-                    app.trust = self.usage(app.agent_id).trust
-                    app.last_streams = dict(app.books.streams)
-                    users = max(app.usage.users, 1.0)
-                    app.unit_margin = (app.books.revenue - app.books.cost_of_sales) / users
-
-    def _demand_of(self, app: App, region: str) -> AppDemand:
-        market = self.consumer_markets[region]
-        outcome = market.outcome
-        part = market.slice(app.agent_id)
-        if outcome is None:
-            return AppDemand.none(len(app.tiers))
-        users, joins = outcome.users[part].tolist(), outcome.joins[part].tolist()
-        leavers, queries = outcome.leavers[part].tolist(), outcome.queries[part].tolist()
-        paid = [i for i, (_, tier) in enumerate(app.tiers) if tier.price > 0.0]
-        payers, total = math.fsum(users[i] for i in paid), math.fsum(queries)
-        other = app.books.revenue - app.books.streams.get("advertising", 0.0)
-        mtok = math.fsum(math.fsum(m) for m in self.serving.app_tokens.get(app.agent_id, {}).values())
-        return AppDemand(
-            users=math.fsum(users),
-            payers=payers,
-            queries=total,
-            paid_queries=math.fsum(queries[i] for i in paid),
-            mtok=mtok,
-            joins=math.fsum(joins),
-            paid_joins=math.fsum(joins[i] for i in paid),
-            leavers=math.fsum(leavers),
-            paid_leavers=math.fsum(leavers[i] for i in paid),
-            cost_per_payer=self.paid_cost.get(app.agent_id, 0.0) / max(payers, 1.0),
-            other_revenue_per_query=other / max(total, 1.0),
-            operating_profit=app.books.operating_profit,
-            tier_users=tuple(users),
-        )
-
     # --- read by other parts of the ecosystem ------------------------------------------------------------------
 
     def usage(self, app: str) -> Usage:
@@ -407,45 +327,6 @@ class ValueChain(WorldView, mesa.Model):
         labs = [lab for lab in self.labs.values() if lab.alive]
         self.frontier = max((lab.models["large"].quality for lab in labs), default=self.frontier)
         self.open_frontier = max((lab.models["large"].quality for lab in labs if lab.open_weights), default=0.0)
-
-    def update_token_shares(self, speed: float) -> None:
-        """Publish labs' shares of API sales (for pricing) and of API tokens (for price wars)."""
-        value: dict[str, float] = dict.fromkeys(self.labs, 0.0)
-        volume: dict[str, float] = dict.fromkeys(self.labs, 0.0)
-        hosted = hosted_volume = 0.0
-        for (_, seller, _, _), (_, mtok, amount) in self.serving.api_sales.items():
-            if seller in value:
-                value[seller] += amount
-                volume[seller] += mtok
-            else:
-                hosted += amount
-                hosted_volume += mtok
-        for region in self.spec.regions:
-            local = [lab for lab in self.labs.values() if lab.spec.sells_in[0] == region]
-            total = math.fsum(value[lab.agent_id] for lab in local) + (
-                hosted if region == self.spec.regions[0] else 0.0
-            )
-            tokens = math.fsum(volume[lab.agent_id] for lab in local) + (
-                hosted_volume if region == self.spec.regions[0] else 0.0
-            )
-            for lab in local:
-                share = value[lab.agent_id] / total if total > 0.0 else 0.0
-                for model in lab.models.values():
-                    model.share += speed * (share - model.share)
-                token_share = volume[lab.agent_id] / tokens if tokens > 0.0 else 0.0
-                lab.token_share += speed * (token_share - lab.token_share)
-        self._share_hosts(speed)
-
-    def _share_hosts(self, speed: float) -> None:
-        """Publish hosts' shares of the tokens of the model they host."""
-        totals: dict[str, float] = {}
-        for cloud in self.clouds.values():
-            for lab_id, host in cloud.hosted.items():
-                totals[lab_id] = totals.get(lab_id, 0.0) + host.volume
-        for cloud in self.clouds.values():
-            for lab_id, host in cloud.hosted.items():
-                total = totals[lab_id] + self.labs[lab_id].models["large"].volume
-                host.share += speed * ((host.volume / total if total > 0.0 else 0.0) - host.share)
 
     def raise_api_price(self, firm: str, factor: float) -> None:
         """Multiply the API price of an app or a lab."""

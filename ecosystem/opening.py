@@ -202,5 +202,5 @@ def _open_memories(chain: "ValueChain") -> None:
         cloud.smoothed_revenue = cloud.hours_sold * cloud.rent
     for app in chain.apps.values():
         app.burn = app.spec.staff + app.spec.marketing
-    chain.update_token_shares(1.0)
+    chain.tokens.update_shares(1.0)
     chain.open_trends()

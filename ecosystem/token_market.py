@@ -78,6 +78,48 @@ class TokenMarket:
         ]
         return min(prices, default=own.opening_blend * own.scale)
 
+    def plan_hosting(self) -> None:
+        """Have hosts of open weights set their prices."""
+        chain = self.chain
+        if not chain.on("open_hosting"):
+            return
+        for cloud_id, cloud in chain.clouds.items():
+            for lab_id, host in cloud.hosted.items():
+                if cloud.alive:
+                    size = host.spec.model
+                    owner = dot(self.mix, chain.costs.on_cloud(cloud_id, lab_id, size))
+                    host.plan(chain.labs[lab_id].models[size].opening_blend, owner)
+
+    def update_shares(self, speed: float) -> None:
+        """Publish sellers' shares of their region's API sales (for pricing) and of API tokens (for price wars)."""
+        chain = self.chain
+        sales: dict[str, tuple[float, float]] = {}
+        totals: dict[str, tuple[float, float]] = dict.fromkeys(chain.spec.regions, (0.0, 0.0))
+        for (_, seller, _, _), (_, mtok, amount) in chain.serving.api_sales.items():
+            value, volume = sales.get(seller, (0.0, 0.0))
+            sales[seller] = (value + amount, volume + mtok)
+            region = chain.labs[seller].spec.sells_in[0] if seller in chain.labs else chain.clouds[seller].region
+            value, volume = totals[region]
+            totals[region] = (value + amount, volume + mtok)
+        for lab_id, lab in chain.labs.items():
+            value, volume = sales.get(lab_id, (0.0, 0.0))
+            whole, tokens = totals[lab.spec.sells_in[0]]
+            share = value / whole if whole > 0.0 else 0.0
+            for model in lab.models.values():
+                model.share += speed * (share - model.share)
+            lab.token_share += speed * ((volume / tokens if tokens > 0.0 else 0.0) - lab.token_share)
+        self._share_hosts(speed)
+
+    def _share_hosts(self, speed: float) -> None:
+        """Publish hosts' shares of the tokens of the model they host."""
+        chain = self.chain
+        hosts = [(lab, host) for cloud in chain.clouds.values() for lab, host in cloud.hosted.items()]
+        totals = {lab: chain.labs[lab].models["large"].volume for lab, _ in hosts}
+        for lab, host in hosts:
+            totals[lab] += host.volume
+        for lab, host in hosts:
+            host.share += speed * ((host.volume / totals[lab] if totals[lab] > 0.0 else 0.0) - host.share)
+
     # --- apps ---------------------------------------------------------------------------------------------------
 
     def app_mix(self, app: "App") -> tuple[float, float, float]:

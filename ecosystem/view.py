@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agents.lab import Lab
     from agents.parameters import ResearchSpec
     from ecosystem.chip_market import ChipMarket
+    from ecosystem.consumer_market import ConsumerMarket
     from ecosystem.events import Timeline
     from ecosystem.hours_market import HoursMarket
     from ecosystem.ledger import Ledger
@@ -53,6 +54,7 @@ class WorldView:
     compute: dict[str, "ComputeDemand"]
     advertisers: dict[str, "Advertisers"]
     investors: dict[str, "Investors"]
+    consumer_markets: dict[str, "ConsumerMarket"]
     month: int
     sampling: bool
     sentiment: float
@@ -65,7 +67,6 @@ class WorldView:
     _release: dict[str, float]
     _dither: dict[str, tuple[float, float]] | None
     _choice: dict[tuple[str, str], float] | None
-    _outside: dict[str, float]
 
     # --- constants -------------------------------------------------------------------------------------------
 
@@ -314,7 +315,7 @@ class WorldView:
 
     def outside_calls(self, app: str) -> float:
         """Return the calls of outside buyers."""
-        return self._outside.get(app, 0.0)
+        return self.consumer_markets[self.apps[app].region].outside.get(app, 0.0)
 
     def cpm(self, region: str) -> float:
         """Return the price of 1,000 impressions."""
