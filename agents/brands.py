@@ -8,7 +8,8 @@ from agents.choice import ChoiceLaw, ConsumerOffers, PublicState
 from agents.consumer_spec import ConsumersSpec
 from agents.tastes import Array
 
-_STEPS = 2000
+_STEPS = 20_000
+"""A few hundred do, save where almost everybody who knows the apps uses one."""
 _TOLERANCE = 1e-9
 
 

@@ -229,13 +229,13 @@ class Chipmaker(Firm):
 
     def _accelerators(self, line: Line) -> dict[str, float]:
         """Return each accelerator's share of the H100-equivalents shipped."""
-        shares: dict[str, float] = {}
+        sizes: dict[str, float] = {}
         for key, share in line.mix(self.world.month).items():
-            accelerator = line.products[key].accelerator
-            weight = share * self.world.performance[accelerator] / line.perf
-            if weight > 0.0:
-                shares[accelerator] = shares.get(accelerator, 0.0) + weight
-        return shares
+            if share > 0.0:
+                accelerator = line.products[key].accelerator
+                sizes[accelerator] = sizes.get(accelerator, 0.0) + share * self.world.performance[accelerator]
+        total = math.fsum(sizes.values())
+        return {accelerator: size / total for accelerator, size in sizes.items()}
 
     def plan_prices(self) -> None:
         """Decide next prices: own elasticity from share and substitution, scarcity from the lead time."""

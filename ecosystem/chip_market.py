@@ -62,8 +62,8 @@ class ChipMarket:
             line = leader.lines[region]
             newest = max(line.mix(self.chain.month).items(), key=lambda pair: pair[1])[0]
             accelerator = line.products[newest].accelerator
-            kilowatt = self.chain.kilowatts[accelerator]
-            self.quotes[region] = ChipQuote(price, min(lead, 24.0), accelerator, line.perf, kilowatt)
+            performance, kilowatt = self.chain.performance[accelerator], self.chain.kilowatts[accelerator]
+            self.quotes[region] = ChipQuote(price, min(lead, 24.0), accelerator, performance, kilowatt)
 
     def split(self, buyer: str, region: str, size: float) -> dict[str, float]:
         """Split an order by habit and relative price; chips that export rules stop are not asked for in vain."""
