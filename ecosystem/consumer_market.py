@@ -13,6 +13,7 @@ from agents.consumers import ConsumerOutcome, Consumers
 from agents.monetisation import AdvertisingSpec, ApiSpec, CommissionSpec, Usage
 from agents.tastes import Array
 from agents.world import AppDemand
+from ecosystem.spec import SpecError
 
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
@@ -55,7 +56,10 @@ class ConsumerMarket:
         """Fit brands to opening users, and see how much they use."""
         users = np.array([a.spec.users if a.alive else 0.0 for a in self.apps])
         if users.sum() > 0.0:
-            brands = self.consumers.open(self.offers(), users)
+            try:
+                brands = self.consumers.open(self.offers(), users)
+            except ValueError as error:
+                raise SpecError(f"consumers.{self.region}: {error}") from None
             fitted = [b for b, u in zip(brands.tolist(), users.tolist(), strict=True) if u > 0.0]
             for app, brand, people in zip(self.apps, brands.tolist(), users.tolist(), strict=True):
                 app.brand = brand if people > 0.0 else min(fitted)
