@@ -215,7 +215,10 @@ class Enterprise(EconomicAgent):
         self.shares = {k: keep * kept.get(k, 0.0) + moving * t for k, t in target.items()}
 
     def target_shares(self, offers: list[TokenOffer]) -> dict[tuple[str, str, str], float]:
-        """Return the shares without inertia: nested logit, hosts of a model inside the model's nest."""
+        """Return the shares without inertia: nested logit, hosts of a model inside the model's nest; none in an
+        empty market."""
+        if not offers:
+            return {}
         spec = self.spec
         scale = min(spec.substitution_models / spec.substitution_hosts, 1.0)
         nests: dict[tuple[str, str], list[tuple[TokenOffer, float]]] = {}
@@ -237,7 +240,7 @@ class Enterprise(EconomicAgent):
     def _brand_of_newcomer(self, offer: TokenOffer) -> float:
         """Give a new host the brand of the model's owner, a new lab the least brand there is."""
         own = self.brand.get((offer.lab, offer.lab, offer.size))
-        return own if own is not None else min(self.brand.values())
+        return own if own is not None else min(self.brand.values(), default=0.0)
 
     def _index(self, offers: list[TokenOffer]) -> float:
         """Return the log quality-adjusted price, share-weighted: doubling identical suppliers does not change it."""
@@ -245,14 +248,18 @@ class Enterprise(EconomicAgent):
         return math.fsum(self.shares.get(o.key, 0.0) * (math.log(self._price(o)) - worth * o.quality) for o in offers)
 
     def plan_volume(self, offers: list[TokenOffer]) -> None:
-        """Set the month's volume: adoption, agent intensity, price (short and long run), satiation, budget."""
+        """Set the month's volume: adoption, agent intensity, price (short and long run), satiation, budget.
+
+        In an empty market it is zero, and the last price is remembered.
+        """
         spec = self.spec
         world = self.world
         if self.opening_volume <= 0.0:
             return
         if world.on("enterprise_adoption"):
             self.adoption = bass_step(self.adoption, spec.innovation, spec.imitation)
-        self.log_price = self._index(offers) - self._opening_log_price
+        if offers:
+            self.log_price = self._index(offers) - self._opening_log_price
         long_run = spec.elasticity_long - spec.elasticity_short if world.on("long_run_demand") else 0.0
         self.log_price_long += spec.adjustment * (self.log_price - self.log_price_long)
         shock = (
@@ -264,7 +271,7 @@ class Enterprise(EconomicAgent):
         log_volume = -spec.elasticity_short * self.log_price - long_run * self.log_price_long
         wanted = self.adoption / spec.adoption * self._intensity() * math.exp(log_volume + self.overrun)
         wanted = wanted / (1.0 + wanted / spec.satiation) * (1.0 + 1.0 / spec.satiation)
-        volume = wanted * self.opening_volume * world.demand_boost(spec.region)
+        volume = wanted * self.opening_volume * world.demand_boost(spec.region) if offers else 0.0
         budget = (
             spec.budget
             * self.opening_spending

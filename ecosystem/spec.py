@@ -412,10 +412,11 @@ class Spec(Parameters):
 
 def _known(path: str, name: str | None, known: Mapping[str, Any] | list[str], what: str) -> None:
     if name is not None and name not in known:
-        raise ValueError(f"{path}: unknown {what} {name!r}{_nearest(name, list(known))}")
+        raise ValueError(f"{path}: unknown {what} {name!r}{nearest(name, list(known))}")
 
 
-def _nearest(word: str, known: list[str]) -> str:
+def nearest(word: str, known: list[str]) -> str:
+    """Say which known word was probably meant, as the end of a sentence."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(known)[:12])}"
 
@@ -425,7 +426,7 @@ def _first_error(error: ValidationError, above: tuple[str, ...] = ()) -> str:
     first = error.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{path}: unknown key{_nearest(str(first['loc'][-1]), _siblings((*above, *first['loc'][:-1])))}"
+        return f"{path}: unknown key{nearest(str(first['loc'][-1]), siblings((*above, *first['loc'][:-1])))}"
     if first["type"] == "value_error":
         text = str(first["ctx"]["error"]) if "ctx" in first else first["msg"]
         return f"{path}: {text}" if path else text
@@ -433,7 +434,7 @@ def _first_error(error: ValidationError, above: tuple[str, ...] = ()) -> str:
     return f"{path}: {first['msg']}{shown}"
 
 
-def _siblings(loc: tuple[int | str, ...]) -> list[str]:
+def siblings(loc: tuple[int | str, ...]) -> list[str]:
     """Return the valid keys at a place in the tree."""
     model: Any = Spec
     for part in loc:
@@ -457,11 +458,12 @@ def _inner_model(annotation: Any, part: str) -> Any:
 
 
 def _stamp(name: str | Path) -> tuple[str, float]:
-    path = _scenario_path(name)
+    path = scenario_path(name)
     return str(path), path.stat().st_mtime
 
 
-def _scenario_path(name: str | Path) -> Path:
+def scenario_path(name: str | Path) -> Path:
+    """Return the file of a scenario, by its name or path; SpecError if there is none."""
     path = Path(name)
     if path.suffix == ".toml":
         if not path.is_file():
@@ -470,18 +472,18 @@ def _scenario_path(name: str | Path) -> Path:
     shipped = SCENARIOS / f"{name}.toml"
     if not shipped.is_file():
         known = sorted(p.stem for p in SCENARIOS.glob("*.toml"))
-        raise SpecError(f"no scenario {str(name)!r}{_nearest(str(name), known)}")
+        raise SpecError(f"no scenario {str(name)!r}{nearest(str(name), known)}")
     return shipped
 
 
 @lru_cache(maxsize=16)
 def _load(name: str, stamp: tuple[str, float]) -> Spec:
     path = Path(stamp[0])
-    data = _read(path)
+    data = read_scenario(path)
     return Spec.from_data(data, path.name)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_scenario(path: Path) -> dict[str, Any]:
     """Read a TOML file; `extends` names a scenario whose values it starts from."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -490,7 +492,7 @@ def _read(path: Path) -> dict[str, Any]:
     base = data.pop("extends", None)
     if base is None:
         return data
-    return _merged(_read(_scenario_path(base)), data)
+    return _merged(read_scenario(scenario_path(base)), data)
 
 
 def _in_order(data: Any) -> Any:
@@ -516,14 +518,14 @@ def _set_path(data: dict[str, Any], path: str, value: Any, spec: Spec) -> None:
     for i, part in enumerate(parts[:-1]):
         if not isinstance(place, dict) or part not in place:
             known = list(place) if isinstance(place, dict) else []
-            raise SpecError(f"{path}: unknown key {'.'.join(parts[: i + 1])!r}{_nearest(part, known)}")
+            raise SpecError(f"{path}: unknown key {'.'.join(parts[: i + 1])!r}{nearest(part, known)}")
         place = place[part]
     if not isinstance(place, dict):
         raise SpecError(f"{path}: {'.'.join(parts[:-1])!r} is a value, not a table")
     leaf = parts[-1]
     open_table = parts[0] == "events" or (len(parts) >= 3 and parts[2] in {"earning", "hosts"})
     if leaf not in place and not open_table:
-        raise SpecError(f"{path}: unknown key{_nearest(leaf, list(place))}")
+        raise SpecError(f"{path}: unknown key{nearest(leaf, list(place))}")
     place[leaf] = dict(value) if isinstance(value, Mapping) else value
 
 

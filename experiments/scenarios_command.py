@@ -197,11 +197,11 @@ def find_problems(file: str) -> list[str]:
     """Return all that is wrong with a scenario, each with file, line where it is known, key and reason."""
     from pydantic import ValidationError
 
-    from ecosystem.spec import Spec, SpecError, _read, _scenario_path
+    from ecosystem.spec import Spec, SpecError, read_scenario, scenario_path
 
     try:
-        path = _scenario_path(file)
-        data = _read(path)
+        path = scenario_path(file)
+        data = read_scenario(path)
     except SpecError as error:
         return [str(error)]
     except OSError as error:
@@ -230,12 +230,12 @@ def _opening_problems(spec: "Spec") -> list[tuple[str, str]]:
 
 def _problem(error: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, str]:
     """Return key and reason of one error of the scenario's types."""
-    from ecosystem.spec import _nearest, _siblings
+    from ecosystem.spec import nearest, siblings
 
     loc: tuple[int | str, ...] = error["loc"]
     key = _key(loc, data)
     if error["type"] == "extra_forbidden":
-        return key, f"unknown key{_nearest(str(loc[-1]), _siblings(loc[:-1]))}"
+        return key, f"unknown key{nearest(str(loc[-1]), siblings(loc[:-1]))}"
     if error["type"] == "value_error":
         reason = str(error.get("ctx", {}).get("error", error["msg"]))
         if not key and ": " in reason:
