@@ -78,7 +78,7 @@ class App(Firm):
         if (
             self.pending is not None
             or not spec.make_or_buy
-            or self.supply.mode == "own"
+            or (self.supply.mode == "own" and self.world.is_alive(self.supply.supplier))
             or not self.world.on("make_or_buy")
         ):
             return
@@ -86,16 +86,23 @@ class App(Firm):
         if volume <= 0.0:
             return
         quotes = self.world.supply_quotes(self.agent_id, volume)
-        current = next((q for q in quotes if q.mode == self.supply.mode and q.supplier == self.supply.supplier), None)
-        if current is None:
-            return
-        best = min(quotes, key=lambda q: (self._supply_cost(q, current), q.mode, q.supplier))
-        saving = self._supply_cost(current, current) - self._supply_cost(best, current)
-        one_off = spec.switching_cost + (spec.own_model_fixed if best.mode == "own_model" else 0.0)
-        if best is not current and saving * 12.0 > one_off and self.cash > one_off:
-            self.pay("staff", "staff", one_off, "research")
+        gone = SupplyQuote(self.supply.mode, self.supply.supplier, math.inf, 0.0)
+        current = next((q for q in quotes if (q.mode, q.supplier) == (gone.mode, gone.supplier)), gone)
+        one_off = {q: 0.0 if q is current else self._switching_cost(q) for q in quotes}
+        within_means = [q for q in quotes if q is current or one_off[q] < self.cash]
+        best = min(
+            within_means,
+            key=lambda q: (self._supply_cost(q, current) + one_off[q] / 12.0, q.mode, q.supplier),
+            default=current,
+        )
+        if best is not current:
+            self.pay("staff", "staff", one_off[best], "research")
             delay = 1 if best.mode == "api" else spec.switching_delay
             self.pending = (self.world.month + delay, Supply(best.mode, best.supplier))
+
+    def _switching_cost(self, quote: SupplyQuote) -> float:
+        """Return what it costs once to change to a quoted supply, USD; it has to pay back within a year."""
+        return self.spec.switching_cost + (self.spec.own_model_fixed if quote.mode == "own_model" else 0.0)
 
     def _supply_cost(self, quote: SupplyQuote, current: SupplyQuote) -> float:
         """Return the monthly cost of a quote at own volume, quality lost against the present supply included."""
