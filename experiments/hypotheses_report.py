@@ -1,0 +1,125 @@
+"""Chart and HTML report of a set of verdicts."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from experiments import formats as f
+from experiments.claim_files import KINDS
+
+if TYPE_CHECKING:
+    import altair as alt
+
+    from experiments.reports import Report, Section
+    from experiments.verdicts import HypothesesResult, Judgement, Sensitivity
+
+VERDICTS = ("supported", "refuted", "inconclusive")
+
+
+def chart(result: "HypothesesResult") -> "alt.LayerChart":
+    """Draw every claim's effect less its threshold, in half widths of its interval: right of zero it holds.
+
+    Distances beyond 20 half widths are drawn at 20.
+    """
+    import altair as alt
+
+    rows = []
+    for each in result.judgements:
+        interval = each.main.interval
+        if interval is None:
+            continue
+        sign = 1.0 if each.claim.above else -1.0
+        width = max(interval.half_width, 1e-9 * max(abs(interval.estimate), 1.0))
+        if not math.isfinite(width):
+            continue
+        distance = sign * (interval.estimate - each.claim.threshold) / width
+        rows.append({"claim": each.claim.id, "statement": each.claim.statement, "verdict": each.verdict,
+                     "distance": max(min(distance, 20.0), -20.0), "effect": interval.estimate})  # fmt: skip
+    order = [row["claim"] for row in sorted(rows, key=lambda row: -float(str(row["distance"])))]
+    colour = alt.Color("verdict:N", sort=list(VERDICTS), scale=alt.Scale(domain=list(VERDICTS)))
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y("claim:N", sort=order, title=None, axis=alt.Axis(labelLimit=220)),
+        tooltip=["statement:N", "verdict:N", alt.Tooltip("effect:Q", format=".4~g")],
+    )
+    x = alt.X("distance:Q", title="effect beyond its threshold, in half widths of its interval")
+    bar = base.mark_bar().encode(x=x, color=colour)
+    zero = alt.Chart(alt.Data(values=[{}])).mark_rule().encode(x=alt.datum(0))
+    drawn: alt.LayerChart = alt.layer(bar, zero).properties(width="container", height=max(22 * len(rows), 120))
+    return drawn
+
+
+def report(result: "HypothesesResult") -> "Report":
+    """Return the report of a set of verdicts."""
+    from experiments.reports import Report
+
+    counts = {name: sum(v == name for v in result.verdicts.values()) for name in VERDICTS}
+    words = f.listed([f"{number} {name}" for name, number in counts.items() if number])
+    lead = f"Of {len(result.judgements)} claims {words}. A claim is supported when the whole interval of its effect "
+    lead += "lies beyond the smallest effect that counts, refuted when it lies wholly short of it."
+    facts = {"seed": str(result.seed), "depth": "quick: few replicates, main tests only" if result.quick else "full"}
+    if result.fault:
+        facts["planted fault"] = result.fault
+    page = Report("Hypotheses", lead, facts)
+    section = page.section("Verdicts")
+    section.chart("How far each claim is from its threshold", chart(result))
+    heads = ["claim", "verdict", "effect", "interval", "threshold", "replicates", "needed"]
+    section.table("All claims", heads, [_row(each) for each in result.judgements])
+    for each in result.judgements:
+        _claim(page.section(each.claim.id), each)
+    return page
+
+
+def _row(each: "Judgement") -> list[str]:
+    interval = each.main.interval
+    said = (
+        [f.digits(interval.estimate), f"{f.digits(interval.low)} to {f.digits(interval.high)}"]
+        if interval
+        else ["", ""]
+    )
+    counts = [str(interval.n) if interval else "0", str(each.main.needed) if each.main.needed else "settled"]
+    return [each.claim.id, each.verdict, *said, f.digits(each.claim.threshold), *counts]
+
+
+def _claim(section: "Section", each: "Judgement") -> None:
+    claim = each.claim
+    section.text(f"{claim.statement}. Verdict on {claim.scenario}: {each.verdict}.")
+    section.text(f"Test: {claim.test} ({KINDS[claim.kind]}). Source: {claim.source}. Refuted by: {claim.refuted_by}.")
+    if claim.note:
+        section.text(claim.note)
+    if each.conditions:
+        rows = [[one.label, one.verdict, *_interval(one.interval)] for one in each.conditions]
+        section.table("Under other conditions", ["condition", "verdict", "effect", "interval"], rows)
+    for sensitivity in each.sensitivities:
+        words = (
+            f.listed([f"{value:.3g}" for value in sensitivity.flips]) if sensitivity.flips else "nowhere in the range"
+        )
+        note = f"{sensitivity.assumption.why}; the scenario has {sensitivity.used:g}; the verdict flips at {words}"
+        section.chart(sensitivity.assumption.path, _curve(each, sensitivity), note=note)
+
+
+def _interval(interval: Any) -> list[str]:
+    if interval is None:
+        return ["", ""]
+    return [f.digits(interval.estimate), f"{f.digits(interval.low)} to {f.digits(interval.high)}"]
+
+
+def _curve(each: "Judgement", sensitivity: "Sensitivity") -> "alt.LayerChart":
+    """Draw the effect over the values of an assumption, with the threshold."""
+    import altair as alt
+
+    rows = [
+        {"value": value, "effect": one.interval.estimate, "low": one.interval.low, "high": one.interval.high,
+         "verdict": one.verdict}
+        for value, one in zip(sensitivity.assumption.values, sensitivity.findings, strict=True)
+        if one.interval is not None and math.isfinite(one.interval.low)
+    ]  # fmt: skip
+    wide = max(sensitivity.assumption.values) > 50.0 * max(min(sensitivity.assumption.values), 1e-9)
+    scale = alt.Scale(type="symlog" if wide else "linear")
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("value:Q", scale=scale, title=sensitivity.assumption.path),
+        tooltip=["value:Q", alt.Tooltip("effect:Q", format=".4~g"), "verdict:N"],
+    )
+    band = base.mark_area(opacity=0.2).encode(y="low:Q", y2="high:Q")
+    line = base.mark_line(point=True).encode(y=alt.Y("effect:Q", title="effect"))
+    threshold = alt.Chart(alt.Data(values=[{}])).mark_rule(strokeDash=[4, 4]).encode(y=alt.datum(each.claim.threshold))
+    drawn: alt.LayerChart = alt.layer(band, line, threshold).properties(width="container", height=200)
+    return drawn

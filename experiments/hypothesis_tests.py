@@ -1,0 +1,263 @@
+"""Tests of claims: every claim's worlds are run with the same chance, scored, and given a verdict.
+
+from experiments import hypotheses
+result = hypotheses(quick=True)
+print(result.table())
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.claim_files import Claim, first_value, load_claims
+from experiments.errors import UserError
+from experiments.judgement import drawn
+from experiments.metrics import Value
+from experiments.paired import Crew, Failed, Job
+from experiments.statistics import mean_interval, replicates_needed, verdict
+from experiments.verdicts import Finding, HypothesesResult, Judgement, Sensitivity, flips
+
+if TYPE_CHECKING:
+    from ecosystem.spec import Spec
+    from experiments.faults import Fault
+
+Progress = Callable[[int, int], None]
+Key = tuple[str, int, int]
+"""Digest of a scenario, replicate, months."""
+
+LEVEL = 0.95
+QUICK = 4
+SIDE = 6
+"""Replicates of a condition or of one value of an assumption."""
+
+
+def hypotheses(
+    claims: Sequence[str] | None = None,
+    *,
+    files: Iterable[str | Path] = (),
+    scenario: str | None = None,
+    quick: bool = False,
+    details: bool = True,
+    replicates: int | None = None,
+    seed: int | None = None,
+    workers: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    vary_judgement: bool = False,
+    fault: "Fault | None" = None,
+    progress: Progress | None = None,
+) -> HypothesesResult:
+    """Test claims: all that are shipped, some by id, or own files.
+
+    `quick`: few replicates of the main test only. `details`: also under the claim's conditions and over what it
+    assumes. `replicates`: the most that are run of a main test, in place of the claim's. `vary_judgement`: every
+    replicate draws the judgement parameters anew, the same in all worlds. `fault`: a planted fault that all
+    worlds share. UserError or SpecError for claims that cannot be tested.
+    """
+    loaded = load_claims(claims, files, scenario)
+    if not loaded:
+        raise UserError(f"no claim says how it is tested on {scenario!r}")
+    with Crew(workers, progress) as crew:
+        court = Court(crew, seed, dict(overrides or {}), fault, vary_judgement)
+        mains = court.settle(loaded, quick, replicates)
+        details = details and not quick
+        sides = court.sides(loaded) if details else {}
+    judgements = tuple(_judge(claim, mains[claim.id], sides.get(claim.id, {}), court) for claim in loaded)
+    return HypothesesResult(judgements, court.seed(loaded[0]), quick, fault.name if fault else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test of a claim: the changes that all its worlds share, and the arguments of its metric."""
+
+    claim: Claim
+    label: str
+    shared: tuple[tuple[str, Any], ...] = ()
+    arguments: tuple[tuple[str, Any], ...] = ()
+    treated_only: bool = False
+
+
+class Court:
+    """Runs what cases need, each run once for all cases that share it, and turns runs into findings."""
+
+    def __init__(
+        self, crew: Crew, seed: int | None, overrides: Mapping[str, Any], fault: "Fault | None", vary: bool
+    ) -> None:
+        self._crew = crew
+        self._seed = seed
+        self._overrides = overrides
+        self._fault = fault
+        self._vary = vary
+        self._bases: dict[str, Spec] = {}
+        self._worlds: dict[str, list[tuple[str, Spec]]] = {}
+        self._specs: dict[str, Spec] = {}
+        self._known: dict[tuple[Key, str], Value | Failed] = {}
+
+    def seed(self, claim: Claim) -> int:
+        """Return the root seed of a claim's runs."""
+        return self.base(claim).seed if self._seed is None else self._seed
+
+    def base(self, claim: Claim) -> "Spec":
+        """Return the scenario of a claim, long enough for it."""
+        from experiments.runs import resolved
+
+        name = f"{claim.scenario} {max(claim.months, 0)}"
+        if name not in self._bases:
+            self._bases[name] = resolved(claim.scenario, self._overrides, claim.months)
+        return self._bases[name]
+
+    def settle(self, claims: Sequence[Claim], quick: bool, most: int | None) -> dict[str, Finding]:
+        """Test every claim, doubling the replicates of those that are open until their number is used up."""
+        found: dict[str, Finding] = {}
+        counts = {c.id: min(QUICK if quick else c.fewest, most or c.most) for c in claims}
+        limits = {c.id: counts[c.id] if quick else most or c.most for c in claims}
+        looks = {c.id: 1 + max(math.ceil(math.log2(limits[c.id] / counts[c.id])), 0) for c in claims}
+        open_claims = list(claims)
+        while open_claims:
+            cases = {claim.id: Case(claim, claim.statement) for claim in open_claims}
+            self._run([(case, counts[case.claim.id]) for case in cases.values()])
+            for claim in open_claims:
+                level = 1.0 - (1.0 - LEVEL) / looks[claim.id]
+                found[claim.id] = self.finding(cases[claim.id], counts[claim.id], level)
+            open_claims = [
+                c for c in open_claims if found[c.id].verdict == "inconclusive" and counts[c.id] < limits[c.id]
+            ]
+            counts |= {c.id: min(2 * counts[c.id], limits[c.id]) for c in open_claims}
+        return found
+
+    def sides(self, claims: Sequence[Claim]) -> dict[str, dict[str, list[Finding]]]:
+        """Test every claim under its conditions and for all values of what it assumes."""
+        cases: dict[str, dict[str, list[Case]]] = {}
+        for claim in claims:
+            own = cases.setdefault(claim.id, {})
+            own["conditions"] = [
+                Case(claim, c.name, tuple(c.set.items()), tuple(c.arguments.items()), c.treated_only)
+                for c in claim.conditions
+            ]
+            for assumption in claim.assumes:
+                own[assumption.path] = [
+                    Case(claim, f"{v:g}", ((assumption.path, v),), (), assumption.treated_only)
+                    for v in assumption.values
+                ]
+        every = [case for own in cases.values() for group in own.values() for case in group]
+        self._run([(case, SIDE) for case in every])
+        return {
+            claim: {name: [self.finding(case, SIDE, LEVEL) for case in group] for name, group in own.items()}
+            for claim, own in cases.items()
+        }
+
+    def finding(self, case: Case, replicates: int, level: float) -> Finding:
+        """Return what the runs of a case say."""
+        claim = case.claim
+        runs = [self._values(case, replicate) for replicate in range(replicates)]
+        failed = sum(any(isinstance(value, Failed) for value in run) for run in runs)
+        effects = [effect(claim, run) for run in runs]
+        known = [value for value in effects if math.isfinite(value)]
+        if len(known) < max(2, replicates / 2):
+            return Finding(case.label, None, "inconclusive", 0, failed)
+        interval = mean_interval(known, level=level)
+        said = verdict(interval, claim.threshold, "above" if claim.above else "below")
+        needed = 0
+        if said == "inconclusive":
+            distance = abs(interval.estimate - claim.threshold)
+            needed = replicates_needed(known, distance, level=level) if distance > 0.0 else 0
+        return Finding(case.label, interval, said, needed, failed)
+
+    def _run(self, wanted: Sequence[tuple[Case, int]]) -> None:
+        """Do the runs that some cases need and that are not known yet."""
+        asked: dict[tuple[str, Key], dict[str, tuple[str, tuple[tuple[str, Any], ...]]]] = {}
+        for case, replicates in wanted:
+            question = self._question(case)
+            name = _digest(question)
+            for replicate in range(replicates):
+                for digest, _ in self._worlds_of(case, replicate):
+                    key = (digest, replicate, case.claim.months)
+                    if (key, name) not in self._known:
+                        asked.setdefault((digest, key), {})[name] = question
+        model = {} if self._fault is None else {"model": self._fault.model}
+        jobs = [
+            Job(self._specs[digest], self._seed_of(digest), key[1], key[2], "experiments.metrics:evaluate",
+                (tuple(questions.values()),), **model)
+            for (digest, key), questions in asked.items()
+        ]  # fmt: skip
+        self._crew.planned = self._crew.done + len(jobs)
+        for ((_, key), questions), answers in zip(asked.items(), self._crew.run(jobs), strict=True):
+            for i, name in enumerate(questions):
+                self._known[key, name] = answers if isinstance(answers, Failed) else answers[i]
+
+    def _seed_of(self, digest: str) -> int:
+        return self._specs[digest].seed if self._seed is None else self._seed
+
+    def _values(self, case: Case, replicate: int) -> list[Value | Failed]:
+        """Return the metric in each world of a case."""
+        name = _digest(self._question(case))
+        keys = [(digest, replicate, case.claim.months) for digest, _ in self._worlds_of(case, replicate)]
+        return [self._known[key, name] for key in keys]
+
+    def _question(self, case: Case) -> tuple[str, tuple[tuple[str, Any], ...]]:
+        arguments = {**case.claim.arguments, **dict(case.arguments)}
+        return case.claim.metric, tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in arguments.items())
+
+    def _worlds_of(self, case: Case, replicate: int) -> list[tuple[str, "Spec"]]:
+        """Return the scenarios of a case's worlds with their digests; they differ by replicate only where judged."""
+        key = repr((case.claim.id, case.label, case.shared, case.treated_only, replicate if self._vary else 0))
+        if key not in self._worlds:
+            claim, base = case.claim, self.base(case.claim)
+            if self._vary:
+                base = drawn(base, self.seed(claim), replicate)
+            fault = self._fault.set if self._fault else {}
+            shared = {**dict(case.shared), **fault}
+            if claim.kind == "slope":
+                worlds = [
+                    world.build(base, {**claim.treatment.set, **world.set, **shared}) for _, world in claim.levels
+                ]
+            else:
+                parts = (claim.treatment,) if claim.kind == "value" else (claim.treatment, claim.control)
+                worlds = [
+                    world.build(base, shared if i == 0 or not case.treated_only else fault)
+                    for i, world in enumerate(parts)
+                ]
+            named = [(_digest(world.model_dump_json()), world) for world in worlds]
+            self._specs |= dict(named)
+            self._worlds[key] = named
+        return self._worlds[key]
+
+
+def effect(claim: Claim, values: Sequence[Value | Failed]) -> float:
+    """Return the effect that one replicate shows, NaN where a run failed or a figure has no meaning."""
+    found = np.array([math.nan if isinstance(value, Failed) else value for value in values], dtype=np.float64)
+    if not np.isfinite(found).all():
+        return math.nan
+    if claim.kind == "value":
+        return float(found[0])
+    if claim.kind == "slope":
+        return float(np.polyfit([level for level, _ in claim.levels], found, 1)[0])
+    if claim.kind == "difference":
+        return float(found[0] - found[1])
+    if claim.kind == "late_over_early":
+        early, late = (found[0] - found[1]).tolist()
+        return late / early if early else math.nan
+    return float(found[0] / found[1]) if found[1] else math.nan
+
+
+def _judge(claim: Claim, main: Finding, sides: Mapping[str, Sequence[Finding]], court: Court) -> Judgement:
+    sensitivities = tuple(
+        Sensitivity(
+            each,
+            first_value(court.base(claim), each.path),
+            tuple(sides[each.path]),
+            flips(claim, each.values, sides[each.path]),
+        )
+        for each in claim.assumes
+        if each.path in sides
+    )
+    return Judgement(claim, main, tuple(sides.get("conditions", ())), sensitivities)
+
+
+def _digest(value: Any) -> str:
+    import hashlib
+
+    return hashlib.sha256((value if isinstance(value, str) else repr(value)).encode()).hexdigest()[:24]

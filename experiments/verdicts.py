@@ -1,0 +1,186 @@
+"""Verdicts on claims: what a test came to, under which conditions it holds, and where an assumption flips it."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments import formats as f
+from experiments.claim_files import Assumption, Claim
+from experiments.statistics import Interval, Verdict
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one case of a claim came to: the main one, a condition, or one value of an assumption.
+
+    `interval` is None where fewer than two replicates have a meaning. `needed`: replicates in all that would
+    settle an inconclusive case, 0 where it is settled.
+    """
+
+    label: str
+    interval: Interval | None
+    verdict: Verdict
+    needed: int
+    runs_failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """How a claim hangs on one assumption: a finding for every value, and where the effect crosses the threshold.
+
+    `used`: the scenario's own value. `flips`: values at which the verdict changes, by interpolation.
+    """
+
+    assumption: Assumption
+    used: float
+    findings: tuple[Finding, ...]
+    flips: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A claim with its verdict and all that it hangs on."""
+
+    claim: Claim
+    main: Finding
+    conditions: tuple[Finding, ...]
+    sensitivities: tuple[Sensitivity, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the scenario as it is."""
+        return self.main.verdict
+
+    @property
+    def holds_when(self) -> str:
+        """Say under which of the conditions the claim holds and under which not."""
+        if not self.conditions:
+            return ""
+        by: dict[str, list[str]] = {}
+        for finding in self.conditions:
+            by.setdefault(finding.verdict, []).append(finding.label)
+        return "; ".join(
+            f"{name}: {', '.join(by[name])}" for name in ("supported", "refuted", "inconclusive") if name in by
+        )
+
+
+@dataclass(frozen=True)
+class HypothesesResult:
+    """Verdicts on a set of claims."""
+
+    judgements: tuple[Judgement, ...]
+    seed: int
+    quick: bool
+    fault: str | None
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """Verdict by claim."""
+        return {each.claim.id: each.verdict for each in self.judgements}
+
+    def table(self) -> "pd.DataFrame":
+        """Return a row a claim: verdict, effect, interval, replicates needed, when it holds, where it flips."""
+        import pandas as pd
+
+        rows = [_row(each) for each in self.judgements]
+        return pd.DataFrame(rows).set_index("claim")
+
+    def plot(self) -> "alt.LayerChart":
+        """Draw every claim's effect with its interval, in distances from the threshold."""
+        from experiments.hypotheses_report import chart
+
+        return chart(self)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the report as one HTML file that needs no network."""
+        from experiments.hypotheses_report import report
+
+        return report(self).write(path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON can hold it."""
+        from experiments.summaries import plain
+
+        claims = [
+            {
+                **_row(each),
+                "source": each.claim.source,
+                "refuted_by": each.claim.refuted_by,
+                "conditions": [_finding(one) for one in each.conditions],
+                "assumptions": [
+                    {
+                        "path": s.assumption.path,
+                        "used": s.used,
+                        "values": list(s.assumption.values),
+                        "findings": [_finding(one) for one in s.findings],
+                        "flips": list(s.flips),
+                    }
+                    for s in each.sensitivities
+                ],
+            }
+            for each in self.judgements
+        ]
+        content: dict[str, Any] = plain({"seed": self.seed, "quick": self.quick, "fault": self.fault, "claims": claims})
+        return content
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result as JSON."""
+        target = Path(path)
+        target.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
+        return target
+
+
+def flips(claim: Claim, values: Sequence[float], findings: Sequence[Finding]) -> tuple[float, ...]:
+    """Return the values of an assumption at which the effect crosses the threshold, by interpolation."""
+    known = sorted(
+        (v, each.interval.estimate - claim.threshold) for v, each in zip(values, findings, strict=True) if each.interval
+    )
+    crossed = []
+    for (a, left), (b, right) in pairwise(known):
+        if (left > 0.0) != (right > 0.0):
+            crossed.append(a + (b - a) * left / (left - right))
+    return tuple(crossed)
+
+
+def _row(each: Judgement) -> dict[str, Any]:
+    interval = each.main.interval
+    turning = [
+        f"{s.assumption.path} at {f.listed([f'{x:.3g}' for x in s.flips])}" for s in each.sensitivities if s.flips
+    ]
+    return {
+        "claim": each.claim.id,
+        "statement": each.claim.statement,
+        "scenario": each.claim.scenario,
+        "verdict": each.verdict,
+        "test": each.claim.test,
+        "effect": interval.estimate if interval else math.nan,
+        "low": interval.low if interval else math.nan,
+        "high": interval.high if interval else math.nan,
+        "threshold": each.claim.threshold,
+        "replicates": interval.n if interval else 0,
+        "needed": each.main.needed,
+        "runs_failed": each.main.runs_failed,
+        "holds_when": each.holds_when,
+        "flips": "; ".join(turning),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    interval = finding.interval
+    return {
+        "label": finding.label,
+        "verdict": finding.verdict,
+        "effect": interval.estimate if interval else math.nan,
+        "low": interval.low if interval else math.nan,
+        "high": interval.high if interval else math.nan,
+        "needed": finding.needed,
+        "runs_failed": finding.runs_failed,
+    }
