@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import ValidationError, model_validator
 
 from agents.monetisation import WAYS
 from agents.parameters import Parameters, param
@@ -263,9 +263,15 @@ class AppSpec(Parameters):
     def _known_ways(self) -> "AppSpec":
         unknown = set(self.earning) - set(WAYS)
         if unknown:
-            raise ValueError(f"unknown way of earning {sorted(unknown)[0]!r}; known: {', '.join(WAYS)}")
+            raise ValueError(f"earning: unknown way of earning {sorted(unknown)[0]!r}; known: {', '.join(WAYS)}")
         for name, terms in self.earning.items():
-            WAYS[name].spec.model_validate(terms)
+            try:
+                WAYS[name].spec.model_validate(terms)
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                term = ".".join(str(part) for part in ("earning", name, *first["loc"]))
+                known = ", ".join(WAYS[name].spec.model_fields)
+                raise ValueError(f"{term}: {first['msg']} (got {first['input']!r}); known: {known}") from None
         return self
 
     def with_terms(

@@ -25,6 +25,7 @@ from agents.lab_spec import LabSpec
 from agents.monetisation import WAYS
 from agents.parameters import Parameters, ResearchSpec, param
 from ecosystem.events import FIRM_FIELDS, Event, NewTerms
+from ecosystem.spec_checks import check_amounts, named_cards
 from ecosystem.switches import MechanismSwitches
 
 SCENARIOS = Path(__file__).parent / "scenarios"
@@ -306,6 +307,7 @@ class Spec(Parameters):
         for tier in ("chipmaker", "cloud", "lab", "app"):
             if not getattr(self, tier):
                 raise ValueError(f"{tier}: a scenario needs at least one firm in every tier")
+        check_amounts(self)
         self._check_names()
         self._check_links()
         self._check_events()
@@ -339,6 +341,8 @@ class Spec(Parameters):
         firms = {**self.lab, **self.app, **self.cloud}
         for group_id, group in self.group.items():
             _known(f"group.{group_id}.head", group.head, firms, "firm")
+        for path, card, cards in named_cards(self):
+            _known(path, card, cards, "card")
         for segment, enterprise in self.enterprise.items():
             _known(f"enterprise.{segment}.region", enterprise.region, self.regions, "region")
 
@@ -423,7 +427,7 @@ def nearest(word: str, known: list[str]) -> str:
 
 def _first_error(error: ValidationError, above: tuple[str, ...] = ()) -> str:
     """Say the first error in words: key, value, what is allowed; `above` is where in the tree it was found."""
-    first = error.errors(include_url=False)[0]
+    first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{path}: unknown key{nearest(str(first['loc'][-1]), siblings((*above, *first['loc'][:-1])))}"
@@ -545,6 +549,8 @@ def _rows(node: Any, path: str, sources: Mapping[str, str]) -> Iterator[Paramete
             ):
                 yield from _rows(value, child, sources)
                 continue
+            if field.json_schema_extra is None:
+                continue  # the tag that says which kind of event this is
             extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
             span = extra.get("span")
             limits = (float(str(span[0])), float(str(span[1]))) if isinstance(span, list) else None
