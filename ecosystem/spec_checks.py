@@ -1,0 +1,38 @@
+"""Checks of a scenario that look beyond one value: tables of amounts, and the cards that it names."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from ecosystem.inference.cards import load_accelerators, load_models
+
+if TYPE_CHECKING:
+    from ecosystem.spec import Spec
+
+
+def check_amounts(node: Any, path: str = "") -> None:
+    """Refuse a negative amount in any table of numbers (fleets, purchases, shares by firm); ValueError."""
+    inner = {name: getattr(node, name) for name in type(node).model_fields} if isinstance(node, BaseModel) else node
+    if not isinstance(inner, dict):
+        return
+    for name, value in inner.items():
+        where = f"{path}.{name}" if path else str(name)
+        if isinstance(node, dict) and isinstance(value, int | float) and value < 0.0:
+            raise ValueError(f"{where}: {value:g} is negative; amounts in this table are 0 or more")
+        check_amounts(value, where)
+
+
+def named_cards(spec: "Spec") -> list[tuple[str, str, list[str]]]:
+    """Return (path, name, known names) of every accelerator and model card that a scenario names."""
+    accelerators, models = list(load_accelerators()), list(load_models())
+    named = []
+    for firm, maker in spec.chipmaker.items():
+        for region, line in maker.lines.items():
+            for key, product in line.products.items():
+                path = f"chipmaker.{firm}.lines.{region}.products.{key}.accelerator"
+                named.append((path, product.accelerator, accelerators))
+    for firm, cloud in spec.cloud.items():
+        named += [(f"cloud.{firm}.fleet", accelerator, accelerators) for accelerator in cloud.fleet]
+    for firm, lab in spec.lab.items():
+        named += [(f"lab.{firm}.models.{size}.card", model.card, models) for size, model in lab.models.items()]
+    return named
