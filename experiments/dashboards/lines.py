@@ -123,7 +123,7 @@ def _mark_line(marks: Mapping[int, str], step: int, months: Sequence[str], look:
         "symbol": "none",
         "silent": True,
         "lineStyle": {"color": look.soft, "type": "dotted", "width": 1.4},
-        "label": {"color": look.soft, "position": "end", "distance": 2, "fontSize": 11},
+        "label": {"color": look.soft, "position": "end", "distance": 6, "fontSize": 11},
         "data": [{"xAxis": place, "label": {"formatter": words}} for place, words in places.items()],
     }
 

@@ -13,6 +13,7 @@ from experiments.dashboards.scenario_file import file_name, scenario_toml
 from experiments.dashboards.session import Session
 from experiments.dashboards.sidebar import Sidebar
 from experiments.errors import RunFailure
+from experiments.runs import RunResult
 
 SPEEDS = {1: "1 month a second", 2: "2 months", 5: "5 months", 10: "10 months", 20: "20 months"}
 LINES_EVERY = 0.1
@@ -34,6 +35,11 @@ def build(scenario: str, seed: int | None) -> None:
     Page(Session(scenario, seed))
 
 
+def _largest(result: RunResult) -> str:
+    """Return the firm with the largest revenue in the month on the screen."""
+    return max(result.firm_list, key=lambda info: result.of(info.id, "revenue")[-1]).id
+
+
 class Page:
     """One visitor's page."""
 
@@ -43,7 +49,7 @@ class Page:
         self.busy = False
         self.speed = 5
         self.dark = False
-        self.firm = max(session.result().firm_list, key=lambda info: session.result().of(info.id, "revenue")[-1]).id
+        self.firm = _largest(session.result())
         self._owed = 0.0
         self._ticked = self._drew_lines = self._drew_pictures = time.monotonic()
         ui.add_css(CSS)
@@ -62,9 +68,9 @@ class Page:
 
     def _header(self) -> None:
         with ui.header().classes("items-center q-py-xs q-px-sm gap-2"):
-            ui.button(icon="menu", on_click=self._toggle_drawer).props("flat dense color=primary").tooltip(
-                "parameters, events, save"
-            )
+            ui.button(icon="menu", on_click=self._toggle_drawer).props(
+                "flat dense color=primary aria-label=menu"
+            ).tooltip("parameters, events, save")
             ui.label("watersellers").classes("text-lg font-bold only-wide")
             self.play_button = ui.button("Play", icon="play_arrow", on_click=self.toggle).props(
                 "dense unelevated no-caps"
@@ -137,42 +143,39 @@ class Page:
         self.playing = False
         await self.attempt(self.session.reset)
 
-    async def attempt(self, action: Callable[[], Any]) -> str | None:
-        """Do something that runs the scenario anew, beside the page; return why it was refused, or None."""
+    async def attempt(self, action: Callable[[], Any], then: Callable[[], None] | None = None) -> str | None:
+        """Do something that runs the scenario anew, beside the page; return why it was refused, or None.
+
+        `then` is done with what came of it, before all is drawn again.
+        """
         if self.busy:
             return "another change is being worked out"
-        self.busy = True
+        self.busy, refusal = True, None
         self.draw_buttons()
         try:
             await run.io_bound(action)
+            if then is not None:
+                then()
         except (ValueError, RunFailure) as error:
-            ui.notify(str(error), type="negative", multi_line=True, timeout=8000)
-            return str(error)
+            refusal = str(error)
+            ui.notify(refusal, type="negative", multi_line=True, timeout=8000)
         finally:
             self.busy = False
             self._ticked = time.monotonic()
-            self.draw()
-        return None
-
-    async def load(self, scenario: str) -> str | None:
-        """Open another scenario."""
-
-        def action() -> None:
-            old = (self.session.chain, self.session.twin)
-            self.session.load(scenario)
-            for chain in old:
-                if chain is not None:
-                    chain.release()
-
-        refusal = await self.attempt(action)
-        if refusal is None:
-            result = self.session.result()
-            self.firm = max(result.firm_list, key=lambda info: result.of(info.id, "revenue")[-1]).id
-            self.firm_select.set_options({info.id: info.name for info in result.firm_list}, value=self.firm)
-            self.network.style(f"height: {(pictures.network_rows(result) + 2) * pictures.ROW}px")
-            self.sidebar.refresh()
-            self.draw()
+        self.draw()
         return refusal
+
+    async def load(self, scenario: str) -> None:
+        """Open another scenario."""
+        await self.attempt(lambda: self.session.load(scenario), self._opened)
+
+    def _opened(self) -> None:
+        """Lay out what depends on the scenario: its firms and its controls."""
+        result = self.session.result()
+        self.firm = _largest(result)
+        self.firm_select.set_options({info.id: info.name for info in result.firm_list}, value=self.firm)
+        self.network.style(f"height: {(pictures.network_rows(result) + 2) * pictures.ROW}px")
+        self.sidebar.refresh()
 
     def recolour(self, dark: bool) -> None:
         """Take over the light or dark mode of the browser."""

@@ -23,10 +23,17 @@ class Session:
     """
 
     def __init__(self, scenario: str = "2025", seed: int | None = None) -> None:
-        self.load(scenario, seed)
+        self._open(scenario, seed)
 
-    def load(self, scenario: str, seed: int | None = None) -> None:
-        """Open a scenario by name or file in its first month."""
+    def load(self, scenario: str) -> None:
+        """Open another scenario, by name or file, in its first month."""
+        old = (self.chain, self.twin)
+        self._open(scenario, None)
+        for chain in old:
+            if chain is not None:
+                chain.release()
+
+    def _open(self, scenario: str, seed: int | None) -> None:
         shipped = Spec.load(scenario)
         spec = shipped if seed is None else shipped.with_overrides({"seed": seed})
         chain = _run(spec, 1)
@@ -74,11 +81,8 @@ class Session:
     def change(self, values: Mapping[str, Any]) -> None:
         """Set parameters by path, and run again to the present month."""
         wanted = self.changes | dict(values)
-        known = self.shipped
-        for path in values:
-            if wanted[path] == value_at(known, path):
-                del wanted[path]
-        spec = _changed(known, wanted, self.fired)
+        spec = _changed(self.shipped, wanted, self.fired)
+        wanted = {path: value for path, value in wanted.items() if value != value_at(self.shipped, path)}
         self._replace(spec, wanted, self.fired, min(self.month, spec.months), self.beside)
 
     def refusal(self, path: str, value: Any) -> str | None:
