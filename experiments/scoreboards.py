@@ -1,0 +1,85 @@
+"""How a scoreboard is shown: on a terminal, as an HTML report, as text for the documentation."""
+
+from typing import TYPE_CHECKING
+
+from experiments.validation import TITLES, Scoreboard
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from experiments.checks import Row
+    from experiments.reports import Report
+
+HEADS = ("", "expected", "found", "verdict", "replicates right", "source", "note")
+_COLOURS = {"pass": "green", "miss": "red", "not computed": "dim"}
+
+
+def summary_line(board: Scoreboard, name: str) -> str:
+    """Return how many rows of a class passed."""
+    passed, computed, missing = board.counts()[name]
+    more = f", {missing} not computed" if missing else ""
+    return f"{TITLES[name]}: {passed} of {computed} pass{more}"
+
+
+def print_scoreboard(console: "Console", board: Scoreboard) -> None:
+    """Print all rows by class, and the counts at the end."""
+    from rich import box
+    from rich.table import Table
+
+    for name, title in TITLES.items():
+        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1))
+        for head in ("", "expected", "found", "verdict", "source"):
+            table.add_column(head, overflow="fold")
+        for row in board.section(name):
+            words = f"{_title(row)}\n[dim]{row.note}[/dim]" if row.note else _title(row)
+            verdict = f"[{_COLOURS[row.status]}]{row.status}[/]"
+            table.add_row(words, row.expected, row.found, verdict, row.source)
+        console.print(table)
+    console.print(f"[bold]Scoreboard of {board.scenario}[/bold], {board.seeds} replicates, {board.seconds:.0f} s")
+    for name in TITLES:
+        console.print(summary_line(board, name), highlight=False)
+
+
+def scoreboard_report(board: Scoreboard) -> "Report":
+    """Return the scoreboard as a report."""
+    from experiments.reports import Report
+
+    counts = board.counts()
+    passed, computed = (sum(each[i] for each in counts.values()) for i in (0, 1))
+    lead = (
+        f"{passed} of {computed} statements about the model hold, over {board.seeds} replicates of every run. "
+        "Rows that fail stay in: bands are those of the sources, and none was moved."
+    )
+    facts = {TITLES[name].split(":")[0]: f"{each[0]} of {each[1]}" for name, each in counts.items()}
+    report = Report(f"Scoreboard of {board.scenario}", lead, facts)
+    for name, title in TITLES.items():
+        section = report.section(title)
+        rows = [cells(row) for row in board.section(name)]
+        section.table(summary_line(board, name), HEADS, rows, words=True)
+    return report
+
+
+def cells(row: "Row") -> list[str]:
+    """Return a row as text by column of `HEADS`."""
+    right = f"{100.0 * row.right:.0f} %" if row.n > 1 else ""
+    return [_title(row), row.expected, row.found, row.status, right, row.source, row.note]
+
+
+def markdown(board: Scoreboard) -> str:
+    """Return the scoreboard as Markdown."""
+    parts = []
+    for name, title in TITLES.items():
+        parts += [f"## {title}", "", summary_line(board, name) + ".", ""]
+        parts += markdown_table(HEADS, [cells(row) for row in board.section(name)])
+    return "\n".join(parts)
+
+
+def markdown_table(heads: "tuple[str, ...]", rows: list[list[str]]) -> list[str]:
+    """Return the lines of a Markdown table, an empty one at the end."""
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines += ["| " + " | ".join(cell.replace("|", "/").replace("\n", " ") for cell in row) + " |" for row in rows]
+    return [*lines, ""]
+
+
+def _title(row: "Row") -> str:
+    return f"{row.ref} {row.title}" if row.ref else row.title
