@@ -1,6 +1,7 @@
 """Mechanisms that are easily built as toys: they must be there with the right sign; sizes are for the scoreboard."""
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -141,6 +142,33 @@ def test_the_effect_of_a_drought_grows_with_the_funded_share_and_vanishes_withou
         lost.append(1.0 - float(_chip_revenue(dry)[29] / _chip_revenue(plain)[29]))
     assert lost[0] == 0.0
     assert lost[0] < lost[1] < lost[2], lost
+
+
+# --- tokens ------------------------------------------------------------------------------------------------------
+
+
+def test_a_price_war_ends() -> None:
+    war = {"kind": "price_war", "month": 2, "lab": "office"}
+    fought = run({"events.war": war, "lab.office.cash": 2e10, "months": 24}).recorder.of("office", "in_war")
+    assert fought[2] == 1.0
+    assert fought.sum() <= 10
+    assert fought[-6:].sum() == 0.0
+
+
+def test_twice_the_same_suppliers_do_not_double_demand() -> None:
+    quiet = ("demand_shocks", "enterprise_budget", "agent_intensity", "enterprise_adoption")
+    terms: dict[str, Any] = {f"mechanisms.{name}": False for name in quiet} | {"enterprise.firms.inertia": 0.0}
+    volumes = []
+    for clones in (1, 2):
+        chain = ValueChain(Spec.load("toy").with_overrides(terms))
+        segment, offers = chain.enterprises["firms"], chain.tokens.offers["west"]
+        copies = [replace(offer, lab=f"{offer.lab}.{i}") for i in range(clones) for offer in offers]
+        for copy in copies:
+            segment.brand[copy.key] = segment.brand[copy.seller, copy.lab.split(".")[0], copy.size]
+        segment.choose_suppliers(copies)
+        segment.plan_volume(copies)
+        volumes.append(segment.volume)
+    assert volumes[1] == pytest.approx(volumes[0], rel=1e-9)
 
 
 # --- make or buy -------------------------------------------------------------------------------------------------
