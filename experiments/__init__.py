@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from experiments.dashboards import dashboard as dashboard
     from experiments.discovery import discover as discover
+    from experiments.events_study import shock as shock
+    from experiments.hypothesis_tests import hypotheses as hypotheses
+    from experiments.monetisation import monetise as monetise
     from experiments.runs import replicates as replicates
     from experiments.runs import run as run
     from experiments.sensitivities import sensitivity as sensitivity
@@ -15,10 +18,13 @@ if TYPE_CHECKING:
 _VERBS = {
     "dashboard": "dashboards",
     "discover": "discovery",
+    "hypotheses": "hypothesis_tests",
+    "monetise": "monetisation",
     "replay": "sweeps",
     "replicates": "runs",
     "run": "runs",
     "sensitivity": "sensitivities",
+    "shock": "events_study",
     "sweep": "sweeps",
 }
 """Public verb -> the module that holds it. Modules are nouns: one called like its verb would hide it."""

@@ -213,7 +213,7 @@ def _claim(file: str, tables: Mapping[str, Any], scenario: str) -> Claim:
     assert match is not None
     filled: dict[str, Any] = {}
     for key in ("arguments", "treatment", "control", "levels", "conditions", "assumes"):
-        filled[key] = _fill(file, key, tables.get(key, [] if key in {"levels", "conditions", "assumes"} else {}), names)
+        filled[key] = fill(file, key, tables.get(key, [] if key in {"levels", "conditions", "assumes"} else {}), names)
     return Claim(
         id=tables["id"],
         statement=tables["statement"],
@@ -250,7 +250,7 @@ def _claim(file: str, tables: Mapping[str, Any], scenario: str) -> Claim:
     )
 
 
-def _fill(file: str, key: str, value: Any, names: Mapping[str, Any]) -> Any:
+def fill(file: str, key: str, value: Any, names: Mapping[str, Any]) -> Any:
     """Replace {name} by what the scenario calls it, in keys and values; a value that is nothing else keeps its type."""
     if isinstance(value, str):
         whole = re.fullmatch(r"\{(\w+)\}", value)
@@ -261,9 +261,9 @@ def _fill(file: str, key: str, value: Any, names: Mapping[str, Any]) -> Any:
         except KeyError as error:
             raise UserError(f"{file}: {key}: scenarios do not say what {error} is") from None
     if isinstance(value, Mapping):
-        return {_fill(file, key, k, names): _fill(file, f"{key}.{k}", v, names) for k, v in value.items()}
+        return {fill(file, key, k, names): fill(file, f"{key}.{k}", v, names) for k, v in value.items()}
     if isinstance(value, list):
-        return [_fill(file, key, item, names) for item in value]
+        return [fill(file, key, item, names) for item in value]
     return value
 
 

@@ -13,6 +13,9 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("run", "experiments.run_command:app", "Run a scenario and say who earns."),
     ("scenarios", "experiments.scenarios_command:app", "List, show, start and check scenarios."),
     ("dashboard", "experiments.dashboards.command:dashboard_command", "See a scenario in the browser and turn it."),
+    ("monetise", "experiments.experiment_commands:command_monetise", "Give apps other ways to earn, and compare."),
+    ("hypotheses", "experiments.experiment_commands:command_hypotheses", "Test claims: verdicts with evidence."),
+    ("shock", "experiments.experiment_commands:command_shock", "The same world with and without an event."),
     ("kernel", "experiments.kernel:app", "What a model costs to serve on an accelerator."),
 )
 """Name, place and one line of help of every subcommand; nothing of it is imported for `--help`."""

@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from experiments import formats as f
+from experiments.charts import inline
 from experiments.claim_files import KINDS
 
 if TYPE_CHECKING:
@@ -34,16 +35,17 @@ def chart(result: "HypothesesResult") -> "alt.LayerChart":
         distance = sign * (interval.estimate - each.claim.threshold) / width
         rows.append({"claim": each.claim.id, "statement": each.claim.statement, "verdict": each.verdict,
                      "distance": max(min(distance, 20.0), -20.0), "effect": interval.estimate})  # fmt: skip
-    order = [row["claim"] for row in sorted(rows, key=lambda row: -float(str(row["distance"])))]
+    order = [str(row["claim"]) for row in sorted(rows, key=lambda row: -float(str(row["distance"])))]
     colour = alt.Color("verdict:N", sort=list(VERDICTS), scale=alt.Scale(domain=list(VERDICTS)))
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(inline(rows)).encode(
         y=alt.Y("claim:N", sort=order, title=None, axis=alt.Axis(labelLimit=220)),
         tooltip=["statement:N", "verdict:N", alt.Tooltip("effect:Q", format=".4~g")],
     )
     x = alt.X("distance:Q", title="effect beyond its threshold, in half widths of its interval")
     bar = base.mark_bar().encode(x=x, color=colour)
-    zero = alt.Chart(alt.Data(values=[{}])).mark_rule().encode(x=alt.datum(0))
-    drawn: alt.LayerChart = alt.layer(bar, zero).properties(width="container", height=max(22 * len(rows), 120))
+    zero = alt.Chart(inline([{}])).mark_rule().encode(x=alt.datum(0))
+    layered: Any = alt.layer(bar, zero)
+    drawn: alt.LayerChart = layered.properties(width="container", height=max(22 * len(rows), 120))
     return drawn
 
 
@@ -114,12 +116,13 @@ def _curve(each: "Judgement", sensitivity: "Sensitivity") -> "alt.LayerChart":
     ]  # fmt: skip
     wide = max(sensitivity.assumption.values) > 50.0 * max(min(sensitivity.assumption.values), 1e-9)
     scale = alt.Scale(type="symlog" if wide else "linear")
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(inline(rows)).encode(
         x=alt.X("value:Q", scale=scale, title=sensitivity.assumption.path),
         tooltip=["value:Q", alt.Tooltip("effect:Q", format=".4~g"), "verdict:N"],
     )
     band = base.mark_area(opacity=0.2).encode(y="low:Q", y2="high:Q")
     line = base.mark_line(point=True).encode(y=alt.Y("effect:Q", title="effect"))
-    threshold = alt.Chart(alt.Data(values=[{}])).mark_rule(strokeDash=[4, 4]).encode(y=alt.datum(each.claim.threshold))
-    drawn: alt.LayerChart = alt.layer(band, line, threshold).properties(width="container", height=200)
+    threshold = alt.Chart(inline([{}])).mark_rule(strokeDash=[4, 4]).encode(y=alt.datum(each.claim.threshold))
+    layered: Any = alt.layer(band, line, threshold)
+    drawn: alt.LayerChart = layered.properties(width="container", height=200)
     return drawn

@@ -7,6 +7,7 @@ import numpy as np
 
 from experiments import formats as f
 from experiments.arm_measures import UNITS
+from experiments.charts import inline
 
 if TYPE_CHECKING:
     import altair as alt
@@ -56,7 +57,7 @@ def chart(result: "MonetisationResult", outcome: str) -> "alt.LayerChart":
     y = alt.Y("arm:N", sort=order, title=None, axis=alt.Axis(domain=False))
     split: dict[str, Any] = {"yOffset": alt.YOffset("app:N")} if several else {}
     axis = alt.Axis(format=".2~s" if "USD" in UNITS[outcome] or UNITS[outcome] == "people" else ".2~f")
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(inline(rows)).encode(
         y=y,
         color=alt.Color("app:N", legend=alt.Legend() if several else None),
         tooltip=[alt.Tooltip("title:N", title="arm"), alt.Tooltip("app:N"), alt.Tooltip("value:Q", format=".4~s"),
@@ -66,7 +67,8 @@ def chart(result: "MonetisationResult", outcome: str) -> "alt.LayerChart":
     bar = base.mark_bar(opacity=0.75).encode(x=alt.X("value:Q", title=title, axis=axis))
     span = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
     height = max(len(order) * (14 + 12 * len(result.apps)), 120)
-    drawn: alt.LayerChart = alt.layer(bar, span).properties(width="container", height=height)
+    layered: Any = alt.layer(bar, span)
+    drawn: alt.LayerChart = layered.properties(width="container", height=height)
     return drawn
 
 
@@ -164,7 +166,7 @@ def _deciles(section: "Section", result: "MonetisationResult") -> None:
             if np.isfinite(row["margin"])
         ]
         drawn = (
-            alt.Chart(alt.Data(values=rows))
+            alt.Chart(inline(rows))
             .mark_line(point=True)
             .encode(
                 x=alt.X("decile:O", title="decile of appetite, heaviest users last"),

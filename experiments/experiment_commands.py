@@ -1,0 +1,249 @@
+"""`watersellers monetise`, `hypotheses` and `shock`: the experiments on the command line."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from experiments.run_command import Json, Overrides, can_report, parse_overrides
+
+if TYPE_CHECKING:
+    from experiments.paired import Progress
+
+Many = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+def command_monetise(
+    scenario: str = "2025",
+    /,
+    *,
+    apps: Many = None,
+    arms: Many = None,
+    arms_file: Path | None = None,
+    control: str = "subscription",
+    months: int = 24,
+    replicates: int = 16,
+    precision: float | None = None,
+    questions: bool = True,
+    seed: int | None = None,
+    workers: int | None = None,
+    out: Path | None = None,
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> int:
+    """Give apps different ways to earn, all else equal, and compare what comes of it.
+
+    Example: `watersellers monetise 2025 --apps perplexity nami --replicates 16`
+
+    Parameters
+    ----------
+    scenario
+        A scenario's name or a TOML file.
+    apps
+        Apps by id, or `all`; Perplexity or the search apps by default.
+    arms
+        Arms by name; all by default.
+    arms_file
+        TOML file with own arms, beside the shipped ones.
+    control
+        The arm that others are compared with.
+    months
+        Length of a run; figures are means of its last year.
+    replicates
+        The most replicates of every arm.
+    precision
+        Stop once every profit difference is known to this share of the control's revenue; never before 8 replicates.
+    questions
+        Answer the standing questions too: ad load, quotas, willingness to pay, open weights.
+    seed
+        Root seed; the scenario's by default.
+    workers
+        Processes; by default as many as there are cores where the work is worth it.
+    out
+        Folder for result.json and report.html; by default results/monetise-<scenario>.
+    """
+    from experiments.experiment_tables import print_monetisation
+    from experiments.monetisation import monetise
+
+    folder = out or Path("results") / f"monetise-{Path(scenario).stem}"
+    with _bar() as tell:
+        result = monetise(
+            scenario, apps=apps, arms=arms, arms_file=arms_file, control=control, months=months, replicates=replicates,
+            precision=precision, questions=questions, seed=seed, workers=workers,
+            overrides=parse_overrides(overrides or []), progress=tell,
+        )  # fmt: skip
+    _deliver(result, folder, as_json, print_monetisation)
+    return 0
+
+
+def command_hypotheses(
+    claims: Annotated[list[str] | None, Parameter(name=["--claim", "-c"], consume_multiple=True, negative="")] = None,
+    *,
+    file: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
+    scenario: str | None = None,
+    quick: Flag = False,
+    replicates: int | None = None,
+    vary_judgement: Flag = False,
+    faults: Flag = False,
+    fault: Many = None,
+    fail_on: Literal["refuted", "inconclusive"] | None = None,
+    list_claims: Annotated[bool, Parameter(name="--list", negative="")] = False,
+    seed: int | None = None,
+    workers: int | None = None,
+    out: Path | None = None,
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> int:
+    """Test claims: statement, evidence, verdict, when it holds, and where an assumption flips it.
+
+    Example: `watersellers hypotheses --claim jevons scale-trap`
+
+    Parameters
+    ----------
+    claims
+        Claims by id; all by default.
+    file
+        Own claim files.
+    scenario
+        Scenario to test on; the first one that a claim names by default.
+    quick
+        Few replicates of the main tests only: under two minutes for all.
+    replicates
+        The most replicates of a main test, in place of the claim's own.
+    vary_judgement
+        Every replicate draws the judgement parameters anew.
+    faults
+        Plant all faults into the toy scenario and show which verdicts they upset.
+    fault
+        Only these faults.
+    fail_on
+        Leave with exit code 3 when a claim is refuted (or even inconclusive).
+    list_claims
+        List the claims and leave.
+    seed
+        Root seed; the scenario's by default.
+    workers
+        Processes; by default as many as there are cores where the work is worth it.
+    out
+        Folder for result.json and report.html; by default results/hypotheses.
+    """
+    from experiments.experiment_tables import print_claims, print_fault_checks, print_verdicts
+    from experiments.faults import check_faults
+    from experiments.hypothesis_tests import hypotheses
+
+    if list_claims:
+        print_claims(as_json)
+        return 0
+    if faults or fault:
+        with _bar() as tell:
+            checks = check_faults(fault, workers=workers, progress=tell)
+        print_fault_checks(checks, as_json)
+        return 0 if all(check.passed for check in checks) else 1
+    with _bar() as tell:
+        result = hypotheses(
+            claims, files=file or (), scenario=scenario, quick=quick, replicates=replicates, seed=seed, workers=workers,
+            overrides=parse_overrides(overrides or []), vary_judgement=vary_judgement, progress=tell,
+        )  # fmt: skip
+    _deliver(result, out or Path("results") / "hypotheses", as_json, print_verdicts)
+    bad = {None: (), "refuted": ("refuted",), "inconclusive": ("refuted", "inconclusive")}[fail_on]
+    return 3 if any(verdict in bad for verdict in result.verdicts.values()) else 0
+
+
+def command_shock(
+    event: str | None = None,
+    scenario: str = "2025",
+    /,
+    *,
+    month: int | None = None,
+    months: int = 36,
+    replicates: int = 12,
+    seed: int | None = None,
+    workers: int | None = None,
+    out: Path | None = None,
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> int:
+    """Study an event: the same world with and without it, and the difference over time.
+
+    Example: `watersellers shock deepseek`
+
+    Parameters
+    ----------
+    event
+        The event; without it they are listed.
+    scenario
+        A scenario's name or a TOML file.
+    month
+        When it happens, 0 is the opening; the study's own month by default.
+    months
+        Length of a run.
+    replicates
+        Pairs of runs.
+    seed
+        Root seed; the scenario's by default.
+    workers
+        Processes; by default as many as there are cores where the work is worth it.
+    out
+        Folder for result.json and report.html; by default results/shock-<event>-<scenario>.
+    """
+    from experiments.events_study import shock, shocks
+    from experiments.experiment_tables import print_shock
+
+    if event is None:
+        for name, title in shocks().items():
+            print(f"{name:18} {title}")
+        return 0
+    with _bar() as tell:
+        result = shock(
+            event, scenario, month=month, months=months, replicates=replicates, seed=seed, workers=workers,
+            overrides=parse_overrides(overrides or []), progress=tell,
+        )  # fmt: skip
+    _deliver(result, out or Path("results") / f"shock-{event}-{Path(scenario).stem}", as_json, print_shock)
+    return 0
+
+
+def _deliver(result: Any, folder: Path, as_json: bool, show: Any) -> None:
+    """Write result.json and report.html into a folder, and show the result."""
+    from experiments.errors import RunFailure
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = {"results": str(result.save(folder / "result.json"))}
+    except OSError as error:
+        raise RunFailure(f"cannot write to {folder}: {error.strerror}") from error
+    if can_report():
+        files["report"] = str(result.to_html(folder / "report.html"))
+    if as_json:
+        print(json.dumps(result.to_dict() | {"files": files}, indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "140")))
+    show(console, result)
+    for what, path in files.items():
+        console.print(f"{what}: {path}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _bar() -> "Iterator[Progress | None]":
+    """A progress bar on standard error with the time left, where somebody watches."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("runs", total=None)
+
+        def tell(done: int, planned: int) -> None:
+            bar.update(task, description=f"run {done} of {planned}", completed=done, total=planned)
+
+        yield tell

@@ -1,0 +1,174 @@
+"""What `monetise`, `hypotheses` and `shock` print on a terminal."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from experiments import formats as f
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from experiments.events_study import ShockResult
+    from experiments.faults import FaultCheck
+    from experiments.monetisation import MonetisationResult
+    from experiments.verdicts import HypothesesResult
+
+SHOWN = (
+    "users",
+    "paid_share",
+    "break_even_paid_share",
+    "subscriptions",
+    "advertising",
+    "api_calls",
+    "commission",
+    "compute_cost",
+    "gross_margin",
+    "operating_profit",
+    "runway",
+    "trust",
+)
+"""Columns of the terminal's table of arms; the report and the JSON have all."""
+COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
+
+
+def print_monetisation(console: "Console", result: "MonetisationResult") -> None:
+    """Print a table of arms for every app, the profit against the control, and the answers."""
+    from experiments.monetisation_report import COLUMNS, lead
+
+    early = ", stopped early" if result.stopped_early else ""
+    console.print(
+        f"{result.scenario}, {result.months} months, {result.replicates} replicates{early}, seed {result.seed}",
+        highlight=False,
+    )
+    against = {(c.app, c.arm): c for c in result.comparisons if c.outcome == "operating_profit"}
+    for app in result.apps:
+        table = _table(f"{result.names[app]}: dollars a month, means of the last year")
+        table.add_column("arm", no_wrap=True)
+        for name in SHOWN:
+            table.add_column(COLUMNS[name][0], justify="right")
+        table.add_column(f"profit against {result.control}", justify="right")
+        for arm in result.arms:
+            cells = []
+            for name in SHOWN:
+                interval = result.interval(arm.name, app, name)
+                cells.append(COLUMNS[name][1](interval.estimate) if interval else f.NOTHING)
+            found = against.get((app, arm.name))
+            text = ""
+            if found is not None:
+                span = found.difference.interval
+                text = f"{f.money(span.estimate)} ({f.money(span.low)} to {f.money(span.high)})"
+                text += "" if found.adjusted < 0.05 else " ns"
+            table.add_row(arm.name, *cells, text)
+        console.print(table)
+    console.print("ns: not significant at 5 % after Holm over all comparisons.", style="dim", highlight=False)
+    console.print(lead(result), highlight=False)
+    for question in result.answers.questions if result.answers is not None else ():
+        console.print(f"[bold]{question.question}[/bold]", highlight=False)
+        console.print(question.answer, highlight=False)
+
+
+def print_verdicts(console: "Console", result: "HypothesesResult") -> None:
+    """Print the table of verdicts, and under it when each claim holds and what flips it."""
+    table = _table("Claims")
+    for name in ("claim", "verdict"):
+        table.add_column(name, no_wrap=True)
+    for name in ("effect", "interval", "threshold", "replicates", "needed"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in result.judgements:
+        interval = each.main.interval
+        span = f"{f.digits(interval.low)} to {f.digits(interval.high)}" if interval else f.NOTHING
+        threshold = f"{'>' if each.claim.above else '<'} {f.digits(each.claim.threshold)}"
+        table.add_row(
+            each.claim.id,
+            f"[{COLOURS[each.verdict]}]{each.verdict}[/]",
+            f.digits(interval.estimate) if interval else f.NOTHING,
+            span,
+            threshold,
+            str(interval.n) if interval else "0",
+            f.count(each.main.needed) if each.main.needed else "",
+        )
+    console.print(table)
+    rows = result.table()
+    for claim, row in rows.iterrows():
+        if row["holds_when"] or row["flips"]:
+            console.print(f"[bold]{claim}[/bold] {row['holds_when']}", highlight=False)
+        if row["flips"]:
+            console.print(f"  flips: {row['flips']}", highlight=False)
+
+
+def print_claims(as_json: bool) -> None:
+    """Print id and statement of every claim that is shipped."""
+    from experiments.claim_files import read_claim, shipped
+
+    listed = {name: str(read_claim(path)["statement"]) for name, path in shipped().items()}
+    if as_json:
+        print(json.dumps(listed, indent=2))
+        return
+    for name, statement in listed.items():
+        print(f"{name:26} {statement}")
+
+
+def print_fault_checks(checks: "Sequence[FaultCheck]", as_json: bool) -> None:
+    """Print what every fault upset."""
+    if as_json:
+        rows = [{name: getattr(c, name) for name in ("fault", "claim", "sound", "broken", "own", "related", "passed")}
+                for c in checks]  # fmt: skip
+        print(json.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+
+    table = _table("Planted faults: verdicts of the sound and of the broken model, own claims and all that changed")
+    for name in ("fault", "claim", "sound", "broken", "", "check"):
+        table.add_column(name, no_wrap=True)
+    for check in checks:
+        if check.own or check.sound != check.broken:
+            kind = "own" if check.own else "related" if check.related else "unrelated"
+            table.add_row(check.fault, check.claim, check.sound, check.broken, kind, "ok" if check.passed else "FAILED")
+    Console().print(table)
+    kept = sum(not check.own and check.sound == check.broken for check in checks)
+    print(f"{kept} verdicts of other claims are as they were; {sum(not c.passed for c in checks)} checks failed")
+
+
+def print_shock(console: "Console", result: "ShockResult") -> None:
+    """Print the table of differences, the reading, and who cut what when."""
+    from experiments.events_study import AFTER
+    from experiments.shock_report import reading, written
+
+    console.print(
+        f"{result.shock.title}\n{result.scenario}, month {result.month}, {result.replicates} pairs of runs, "
+        f"seed {result.seed}",
+        highlight=False,
+    )
+    table = _table("With the event against without: mean and 95 % interval")
+    table.add_column("outcome", no_wrap=True)
+    shown = [after for after in AFTER if result.month + after < result.months]
+    for after in shown:
+        table.add_column(f"{after} months", justify="right")
+    for outcome in result.treated:
+        cells = []
+        for after in shown:
+            found = result.difference(outcome, result.month + after)
+            if found is None:
+                cells.append(f.NOTHING)
+                continue
+            low, high = (written(result, outcome, value) for value in (found.low, found.high))
+            cells.append(f"{written(result, outcome, found.estimate)}\n[dim]{low} to {high}[/dim]")
+        table.add_row(outcome, *cells)
+    console.print(table)
+    console.print(reading(result), highlight=False)
+    path = result.path()
+    if path:
+        said = [
+            f"{result.names[each.firm]} {each.decision}, month {each.months_after}, to {f.percent(each.deepest)}"
+            for each in path[:12]
+        ]
+        console.print(f"Who cut what when: {'; '.join(said)}.", highlight=False)
+
+
+def _table(title: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1))
