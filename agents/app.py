@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from agents.app_spec import AppSpec
+from agents.earning import Usage
 from agents.firm import Firm
 from agents.learning import ResponseEstimate
-from agents.monetisation import WAYS, AdvertisingSpec, ApiSpec, SubscriptionSpec, Usage
+from agents.monetisation import WAYS, AdvertisingSpec, ApiSpec, SubscriptionSpec
 from agents.parameters import Parameters
 from agents.world import AppDemand, SupplyQuote, World
 

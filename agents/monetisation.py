@@ -1,74 +1,13 @@
-"""Ways of earning: each is one class with its parameters and one method, registered in `WAYS`.
+"""The ways of earning that come with the model, registered in `WAYS`.
 
-To add one: write a `Parameters` class and a `WayOfEarning`, and put an instance into `WAYS`. Scenarios then
-switch it on for an app by `[app.<id>.earning.<name>]`.
+To add one: write it in a file of its own with what `agents.earning` offers, import it here and add a line to
+`_ALL`. Scenarios then switch it on for an app by `[app.<id>.earning.<name>]`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
 
+from agents.earning import Earner, Receipt, Usage, WayOfEarning
 from agents.parameters import Parameters, param
-from agents.world import World
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What an app's users did in a month.
-
-    users, payers: people; queries: served queries; eligible: served queries whose screen shows ads;
-    fees: subscription fees due, USD; metered: metered overage due, USD; quality: q of the answers.
-    """
-
-    users: float
-    payers: float
-    queries: float
-    eligible: float
-    fees: float
-    metered: float
-    quality: float
-    trust: float
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Money that a way of earning brings in: who pays, for what, and what it costs at once."""
-
-    payer: str
-    kind: str
-    amount: float
-    quantity: float = 0.0
-    fee_to: str = ""
-    fee: float = 0.0
-
-
-class Earner(Protocol):
-    """What a way of earning may know of the app that uses it."""
-
-    @property
-    def region(self) -> str:
-        """Region of the app's users."""
-        ...
-
-    @property
-    def agent_id(self) -> str:
-        """Id of the app."""
-        ...
-
-    @property
-    def world(self) -> World:
-        """The world as agents see it."""
-        ...
-
-    @property
-    def ad_load(self) -> float:
-        """Impressions per eligible query now."""
-        ...
-
-    @property
-    def api_price(self) -> float:
-        """USD per 1,000 search calls now."""
-        ...
 
 
 class SubscriptionSpec(Parameters):
@@ -205,29 +144,12 @@ class CommissionSpec(Parameters):
     basket: float = param(40.0, unit="USD", source="judgement", gt=0, span=(10, 120), doc="mean value of a purchase")
 
 
-class WayOfEarning(Protocol):
-    """One way of earning."""
-
-    @property
-    def name(self) -> str:
-        """Key of the way in a scenario."""
-        ...
-
-    @property
-    def spec(self) -> type[Parameters]:
-        """Class of its terms."""
-        ...
-
-    def receipts(self, terms: Parameters, app: Earner, usage: Usage) -> Iterator[Receipt]:
-        """Yield what the month's usage brings in under the app's terms."""
-        ...
-
-
 class Subscription:
     """Fees of paid tiers: freemium where a free tier stands beside them, metered where the quota's overage is sold."""
 
     name = "subscription"
     spec = SubscriptionSpec
+    streams = ("subscriptions", "metered")
 
     def receipts(self, terms: Parameters, app: Earner, usage: Usage) -> Iterator[Receipt]:
         """Yield fees and metered overage, less discounts and the store's fee."""
@@ -245,6 +167,7 @@ class Advertising:
 
     name = "ads"
     spec = AdvertisingSpec
+    streams = ("advertising",)
 
     def receipts(self, terms: Parameters, app: Earner, usage: Usage) -> Iterator[Receipt]:
         """Yield the ad revenue, less the publishers' share."""
@@ -262,6 +185,7 @@ class ApiResale:
 
     name = "api"
     spec = ApiSpec
+    streams = ("api_calls",)
 
     def receipts(self, terms: Parameters, app: Earner, usage: Usage) -> Iterator[Receipt]:
         """Yield sales to outside buyers, who adjust slowly to the price."""
@@ -284,6 +208,7 @@ class Commission:
 
     name = "commission"
     spec = CommissionSpec
+    streams = ("commission",)
 
     def receipts(self, terms: Parameters, app: Earner, usage: Usage) -> Iterator[Receipt]:
         """Yield commissions on purchases from commercial queries, as far as users trust the answers."""
@@ -294,5 +219,10 @@ class Commission:
             yield Receipt(f"merchants.{app.region}", "commission", amount, purchases)
 
 
-_ALL: tuple[WayOfEarning, ...] = (Subscription(), Advertising(), ApiResale(), Commission())
+_ALL: tuple[WayOfEarning, ...] = (
+    Subscription(),
+    Advertising(),
+    ApiResale(),
+    Commission(),
+)
 WAYS: dict[str, WayOfEarning] = {way.name: way for way in _ALL}

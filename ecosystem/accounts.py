@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from agents.monetisation import WAYS
+from ecosystem.attribution import Definition, Finality
 from ecosystem.flows import STANDARD_KINDS, Kind
 from ecosystem.ledger import Ledger
 
@@ -32,7 +34,7 @@ SINKS = (
     "creditors",
 )
 FINAL_SOURCES = ("households", "enterprises", "advertisers", "merchants")
-SERVICES = {
+SERVICES: dict[tuple[str, str], Definition] = {
     ("households", "subscriptions"): "services",
     ("households", "metered"): "services",
     ("advertisers", "advertising"): "services",
@@ -46,10 +48,22 @@ SERVICES = {
 """Which payments are final demand, by (source, kind), and from which definition on."""
 
 
+def finality() -> Finality:
+    """Return `SERVICES` and, as services, the kinds of payment that registered ways of earning brought with them."""
+    return {**{(source, kind.name): "services" for source in FINAL_SOURCES for kind in _own_kinds()}, **SERVICES}
+
+
+def _own_kinds() -> list[Kind]:
+    """Return the kinds that ways of earning name and nobody else."""
+    known = {kind.name for kind in (*STANDARD_KINDS, *EXTRA_KINDS)}
+    streams = dict.fromkeys(stream for way in WAYS.values() for stream in way.streams if stream not in known)
+    return [Kind(stream, operating=True) for stream in streams]
+
+
 def open_accounts(chain: "ValueChain") -> Ledger:
     """Return a ledger with all accounts of the scenario."""
     spec = chain.spec
-    ledger = Ledger((*STANDARD_KINDS, *EXTRA_KINDS))
+    ledger = Ledger((*STANDARD_KINDS, *EXTRA_KINDS, *_own_kinds()))
     for region in sorted(spec.regions):
         for source in FINAL_SOURCES:
             ledger.open_account(f"{source}.{region}", "source", tier=source, region=region)

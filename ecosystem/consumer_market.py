@@ -10,7 +10,8 @@ from agents.app import App
 from agents.app_spec import TierSpec
 from agents.choice import BLOCKED, METERED, THROTTLED, ConsumerOffers
 from agents.consumers import ConsumerOutcome, Consumers
-from agents.monetisation import AdvertisingSpec, ApiSpec, CommissionSpec, Usage
+from agents.earning import Usage
+from agents.monetisation import AdvertisingSpec, ApiSpec, CommissionSpec
 from agents.tastes import Array
 from agents.world import AppDemand
 from ecosystem.spec import SpecError

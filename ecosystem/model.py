@@ -13,12 +13,13 @@ from agents.chipmaker import Chipmaker
 from agents.cloud import Cloud
 from agents.compute_demand import ComputeDemand
 from agents.consumers import Consumers
+from agents.earning import Usage
 from agents.enterprise import Enterprise
 from agents.expectations import Trend
 from agents.firm import TIERS, Firm
 from agents.investors import Investors
 from agents.lab import Lab
-from agents.monetisation import CommissionSpec, Usage
+from agents.monetisation import WAYS, CommissionSpec
 from ecosystem.accounts import open_accounts
 from ecosystem.chip_market import ChipMarket
 from ecosystem.consumer_market import ConsumerMarket
@@ -362,7 +363,7 @@ class ValueChain(WorldView, mesa.Model):
 
     def final_revenue(self) -> float:
         """Return what final buyers of AI services paid this month, USD."""
-        kinds = ("subscriptions", "metered", "advertising", "commission")
+        kinds = {stream for way in WAYS.values() for stream in way.streams} - {"api_calls"}
         apps = math.fsum(app.books.streams.get(k, 0.0) for app in self.apps.values() for k in kinds)
         return apps + math.fsum(v for _, _, v in self.serving.api_sales.values())
 

@@ -44,6 +44,7 @@ FIRM_FIELDS: dict[str, str] = {
     "rev_advertising": "USD/month",
     "rev_api_calls": "USD/month",
     "rev_commission": "USD/month",
+    "rev_other": "USD/month: ways of earning of one's own",
     "rev_tokens": "USD/month",
     "theoretical_revenue": "USD/month: all tokens at the large model's list price",
     "training": "USD/month",

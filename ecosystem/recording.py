@@ -12,6 +12,8 @@ from agents.lab import Lab
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
 
+_STREAMS = ("subscriptions", "metered", "advertising", "api_calls", "commission")
+"""Streams of revenue of apps that have a field of their own; all others are `rev_other`."""
 _SUPPLY = {"api": 0.0, "own": 1.0, "self_host": 2.0, "own_model": 3.0}
 
 
@@ -114,11 +116,8 @@ def _app(firm: App) -> dict[str, float]:
         "queries": usage.queries,
         "ad_load": firm.ad_load,
         "trust": firm.trust,
-        "rev_subscriptions": streams.get("subscriptions", 0.0),
-        "rev_metered": streams.get("metered", 0.0),
-        "rev_advertising": streams.get("advertising", 0.0),
-        "rev_api_calls": streams.get("api_calls", 0.0),
-        "rev_commission": streams.get("commission", 0.0),
+        **{f"rev_{stream}": streams.get(stream, 0.0) for stream in _STREAMS},
+        "rev_other": math.fsum(amount for stream, amount in streams.items() if stream not in _STREAMS),
         "supply": _SUPPLY[firm.supply.mode],
     }
 

@@ -6,7 +6,7 @@ no meaning), or a pair (early, late). To add one, write it here and decorate it 
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from experiments.outcomes import TIER_ORDER, WINDOW, mean, ratio
 
 if TYPE_CHECKING:
-    from ecosystem.attribution import Finality
     from ecosystem.model import ValueChain
 
 Floats = NDArray[np.float64]
@@ -255,11 +254,11 @@ def _return(chain: "ValueChain", tiers: Sequence[str], measure: str, window: sli
 
 
 def _cents(chain: "ValueChain", window: slice) -> dict[str, float]:
-    from ecosystem.accounts import SERVICES
+    from ecosystem.accounts import finality
     from ecosystem.attribution import cents_per_final_dollar
 
     flows = chain.ledger.flows(window.start, window.stop - 1)
-    return cents_per_final_dollar(flows, cast("Finality", SERVICES))
+    return cents_per_final_dollar(flows, finality())
 
 
 def _sum(values: dict[str, float], tiers: Sequence[str]) -> float:

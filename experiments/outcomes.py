@@ -7,13 +7,12 @@ window is the last year of the run; names that end in `_run` are over all its mo
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ecosystem.attribution import Finality
     from ecosystem.spec import Spec
     from experiments.runs import RunResult
 
@@ -116,13 +115,13 @@ def window(months: int, *, whole: bool = False) -> slice:
 
 def tier_figures(run: "RunResult", *, whole: bool = False) -> dict[str, TierFigures]:
     """Return the figures of every tier over the last year, or over the whole run."""
-    from ecosystem.accounts import SERVICES
+    from ecosystem.accounts import finality
     from ecosystem.attribution import cents_per_final_dollar, final_demand_cover
     from ecosystem.network import concentration
 
     span = window(run.months, whole=whole)
     flows = run.flows_of(span)
-    final = cast("Finality", SERVICES)
+    final = finality()
     cents = cents_per_final_dollar(flows, final)
     cover = final_demand_cover(flows, final, of="revenue")
     shares = concentration(flows)

@@ -169,6 +169,7 @@ STREAMS = {
     "rev_advertising": "advertising",
     "rev_api_calls": "API calls",
     "rev_commission": "commissions",
+    "rev_other": "other ways",
 }
 
 
