@@ -6,7 +6,7 @@ import numpy as np
 
 from agents.base import EconomicAgent
 from agents.brands import calibrate_brands, fit_opening, fit_wtp_level
-from agents.choice import BLOCKED, METERED, THROTTLED, ChoiceLaw, ConsumerOffers, PublicState, Use
+from agents.choice import BLOCKED, METERED, THROTTLED, ChoiceLaw, ConsumerOffers, PublicState
 from agents.consumer_spec import CHINA, ConsumersSpec
 from agents.tastes import (
     Array,
@@ -149,8 +149,11 @@ class Consumers(EconomicAgent):
 
     def public_state(self, offers: ConsumerOffers) -> PublicState:
         """Return what choice depends on beside offers."""
+        return self._state(offers, _entry_tiers(offers, self.trust.shape[1]))
+
+    def _state(self, offers: ConsumerOffers, entry: Index) -> PublicState:
         apps, firsts = self.trust.shape[1], self.law.firsts
-        held = self._held(_entry_tiers(offers, apps))
+        held = self._held(entry)
         everyone = self.law.by_app(held.sum(axis=0), offers.app, apps)
         first = self.law.by_app(held[:firsts].sum(axis=0), offers.app, apps)
         informed = float(self.people[:firsts].sum())
@@ -166,7 +169,7 @@ class Consumers(EconomicAgent):
         rng = self.world.stream(self.agent_id) if self.world.sampling else None
         entry = _entry_tiers(offers, self.trust.shape[1])
         options = len(offers.app)
-        shares, surplus = self.law.shares(offers, self.public_state(offers))
+        shares, surplus = self.law.shares(offers, self._state(offers, entry))
         chance = np.empty_like(self.people)
         chance[:, : options + 1] = self.law.leaving(offers, shares, self._last_fee)
         chance[:, options + 1 :] = np.where(entry >= 0, self.spec.trial_review, 1.0)
@@ -179,8 +182,8 @@ class Consumers(EconomicAgent):
         stayed = self._held(entry)
         self.people[:, : options + 1] += arrived
         bought = self._buy(rng, offers, entry)
-        held = self._held(entry)
-        keep = stayed / np.maximum(held, _TINY)
+        self._holding = self._held(entry)
+        keep = stayed / np.maximum(self._holding, _TINY)
         self.fast *= keep
         self.slow *= keep
 
@@ -203,6 +206,7 @@ class Consumers(EconomicAgent):
         """Use what the opening gave, without a month of moves: what the opening month looks like."""
         options, apps = len(offers.app), self.trust.shape[1]
         self._offers = offers
+        self._holding = self._held(_entry_tiers(offers, apps))
         self._moves = _Moves(np.zeros(options), np.zeros(options), np.zeros(apps), 0.0)
         return self.use()
 
@@ -212,13 +216,15 @@ class Consumers(EconomicAgent):
         exposure = offers.ad_load * offers.eligible
         self.fast += spec.fast_rate * (exposure - self.fast)
         self.slow += spec.slow_rate * (exposure - self.slow)
-        held, use, appetite = self._appetite()
+        held, response = self._holding, self._response()
+        use = self.law.use(offers, self.trust)
+        appetite = held * self.law.usage[:, None] * response
         self._learn_trust(held)
         users = held.sum(axis=0)
         app_users = self.law.by_app(held, offers.app, apps)
         queries = np.einsum("ro,ro->o", appetite, use.served)
         wanted = appetite.sum(axis=0)
-        overage = np.einsum("ro,ro,ro->o", held, self._response(), use.payment)
+        overage = np.einsum("ro,ro,ro->o", held, response, use.payment)
         trusted = np.einsum("ra,ra->a", app_users, self.trust)
         by_app = app_users.sum(axis=0)
         eligible = queries * offers.eligible
@@ -246,11 +252,11 @@ class Consumers(EconomicAgent):
         """Return users and queries by band of usage rank (deciles by default) and option, for this month."""
         bands = np.linspace(0.0, 1.0, 11) if edges is None else edges
         people, usage = self.law.usage_bands(bands)
-        held, use, appetite = self._appetite()
+        appetite = self._holding * self.law.usage[:, None] * self._response()
         return UsageTable(
             edges=bands,
-            users=people.T @ held,
-            queries=usage.T @ (appetite * use.served),
+            users=people.T @ self._holding,
+            queries=usage.T @ (appetite * self.law.use(self._offers, self.trust).served),
         )
 
     def _held(self, entry: Index) -> Array:
@@ -268,12 +274,6 @@ class Consumers(EconomicAgent):
     def _response(self) -> Array:
         """Return the share of appetite (R, O) that is left under the felt exposure."""
         return np.maximum(1.0 - self.spec.usage_response * self._felt(), 0.0)
-
-    def _appetite(self) -> tuple[Array, Use, Array]:
-        """Return people, use and wanted queries, (R, O)."""
-        held = self._held(_entry_tiers(self._offers, self.trust.shape[1]))
-        use = self.law.use(self._offers, self.trust)
-        return held, use, held * self.law.usage[:, None] * self._response()
 
     def _adoption(self) -> float:
         """Return the chance that an unaware person becomes aware this month."""

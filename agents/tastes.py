@@ -6,6 +6,7 @@ float64.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,7 @@ def lognormal_bin_means(edges: Array, median: float, sigma: float) -> Array:
     return np.asarray(mean * np.diff(ndtr(ndtri(edges) - sigma)) / np.diff(edges))
 
 
+@lru_cache(maxsize=64)
 def build_strata(
     wtp: WtpMixture,
     usage: tuple[float, float],
@@ -92,7 +94,7 @@ def build_strata(
     between usage and WTP; `counts` are the numbers of WTP, usage and ad-dislike cells. WTP cells are equally
     wide in ln WTP (the logit in price is a function of price / WTP), usage and dislike cells are finer in the
     upper tail. Masses and usage means are integrals over the cells, so that the marginal of usage is exact at
-    any number of cells.
+    any number of cells. Remembered: most runs of a sweep share their tastes.
     """
     lowest = wtp.log_quantile(min(0.5, 6.0 / counts[0]))
     inner = np.linspace(lowest, wtp.log_quantile(0.9999), max(counts[0] - 1, 1))[: counts[0] - 1]
@@ -124,8 +126,15 @@ def build_strata(
 
 
 def membership(app: Index, apps: int) -> Array:
-    """Return the (O, A) matrix that is 1 where the option belongs to the app."""
-    return np.eye(apps)[app]
+    """Return the (O, A) matrix that is 1 where the option belongs to the app; read-only, for it is remembered."""
+    return _membership(app.tobytes(), apps)
+
+
+@lru_cache(maxsize=256)
+def _membership(app: bytes, apps: int) -> Array:
+    matrix = np.eye(apps)[np.frombuffer(app, dtype=np.intp)]
+    matrix.flags.writeable = False
+    return matrix
 
 
 def nested_logit_shares(
