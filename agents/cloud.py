@@ -62,7 +62,7 @@ class Cloud(Firm):
         self.hours_asked = 0.0
         self.user_cost = spec.rent
         self.debt = spec.debt
-        self.spent_on_chips: list[float] = []
+        self.spent_on_chips: dict[int, float] = {}
         self.own_silicon_from: int | None = None
         self.ordered = 0.0
         self.hosted = {lab: HostedModel(world, self, lab, host) for lab, host in spec.hosts.items()}
@@ -109,7 +109,7 @@ class Cloud(Firm):
         buildings = self.spec.overhead * cost
         self.finance(cost + buildings)
         self.on_order = max(self.on_order - size, 0.0)
-        self.spent_on_chips.append(cost)
+        self.spent_on_chips[self.world.month] = self.spent_on_chips.get(self.world.month, 0.0) + cost
         self.install(accelerators, size, cost + buildings)
         self.pay("buildings", "buildings", buildings, "capex")
 
@@ -236,8 +236,9 @@ class Cloud(Firm):
         spec = self.spec
         if not spec.own_silicon or self.own_silicon_from is not None or not self.world.on("own_silicon"):
             return
-        window = self.spent_on_chips[-36:]
-        three_years = math.fsum(window) * 36.0 / max(len(window), 1)
+        first = max(self.world.month - 35, 0)
+        spent = math.fsum(amount for month, amount in self.spent_on_chips.items() if month >= first)
+        three_years = spent * 36.0 / (self.world.month - first + 1)
         if three_years * spec.own_silicon_share > spec.own_silicon_fixed / (1.0 - spec.own_silicon_cost + 1e-9):
             self.own_silicon_from = self.world.month + spec.own_silicon_delay
 
