@@ -31,7 +31,7 @@ class Equity:
             chain.sentiment = sentiment_step(chain.sentiment, downstream, upstream, self.views)
 
     def invest_in_customers(self) -> None:
-        """Circular finance: chipmakers put a share of profit into the rounds of customers whose runway is short."""
+        """Circular finance: chipmakers put a share of profit as equity into customers without an owner behind them."""
         chain = self.chain
         for maker in chain.chipmakers.values():
             budget = maker.spec.circular_share * max(maker.smoothed_gross, 0.0)
