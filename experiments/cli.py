@@ -11,11 +11,17 @@ from cyclopts import App, CycloptsError
 
 COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("run", "experiments.run_command:app", "Run a scenario and say who earns."),
+    ("sweep", "experiments.sweep_commands:sweep_app", "Run a design, what is varied, into a store."),
+    ("sensitivity", "experiments.analysis_commands:sensitivity_app", "Which factors of a store move an outcome."),
+    ("discover", "experiments.analysis_commands:discover_app", "Where in a store a condition holds."),
+    ("compare", "experiments.compare_commands:compare_app", "What differs between two runs or two stores."),
+    ("report", "experiments.compare_commands:report_app", "Make the report of a saved result again."),
+    ("replay", "experiments.sweep_commands:replay_app", "Repeat one run of a store, bit for bit."),
     ("scenarios", "experiments.scenarios_command:app", "List, show, start and check scenarios."),
     ("dashboard", "experiments.dashboards.command:dashboard_command", "See a scenario in the browser and turn it."),
-    ("monetise", "experiments.experiment_commands:command_monetise", "Give apps other ways to earn, and compare."),
-    ("hypotheses", "experiments.experiment_commands:command_hypotheses", "Test claims: verdicts with evidence."),
-    ("shock", "experiments.experiment_commands:command_shock", "The same world with and without an event."),
+    ("monetise", "experiments.experiment_commands:monetise_app", "Give apps other ways to earn, and compare."),
+    ("hypotheses", "experiments.experiment_commands:hypotheses_app", "Test claims: verdicts with evidence."),
+    ("shock", "experiments.experiment_commands:shock_app", "The same world with and without an event."),
     ("kernel", "experiments.kernel:app", "What a model costs to serve on an accelerator."),
 )
 """Name, place and one line of help of every subcommand; nothing of it is imported for `--help`."""

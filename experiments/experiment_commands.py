@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from experiments.run_command import Json, Overrides, can_report, parse_overrides
 
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 Many = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
 Flag = Annotated[bool, Parameter(negative="")]
 
+monetise_app = App(
+    name="monetise", help_epilogue="Example: `watersellers monetise 2025 --apps perplexity nami --replicates 16`"
+)
+hypotheses_app = App(name="hypotheses", help_epilogue="Example: `watersellers hypotheses --claim jevons scale-trap`")
+shock_app = App(name="shock", help_epilogue="Example: `watersellers shock deepseek`; without an event all are listed")
 
+
+@monetise_app.default
 def command_monetise(
     scenario: str = "2025",
     /,
@@ -38,8 +45,6 @@ def command_monetise(
     as_json: Json = False,
 ) -> int:
     """Give apps different ways to earn, all else equal, and compare what comes of it.
-
-    Example: `watersellers monetise 2025 --apps perplexity nami --replicates 16`
 
     Parameters
     ----------
@@ -66,7 +71,7 @@ def command_monetise(
     workers
         Processes; by default as many as there are cores where the work is worth it.
     out
-        Folder for result.json and report.html; by default results/monetise-<scenario>.
+        Folder for result.json and report.html; by default results/monetise-SCENARIO.
     """
     from experiments.experiment_tables import print_monetisation
     from experiments.monetisation import monetise
@@ -82,6 +87,7 @@ def command_monetise(
     return 0
 
 
+@hypotheses_app.default
 def command_hypotheses(
     claims: Annotated[list[str] | None, Parameter(name=["--claim", "-c"], consume_multiple=True, negative="")] = None,
     *,
@@ -101,8 +107,6 @@ def command_hypotheses(
     as_json: Json = False,
 ) -> int:
     """Test claims: statement, evidence, verdict, when it holds, and where an assumption flips it.
-
-    Example: `watersellers hypotheses --claim jevons scale-trap`
 
     Parameters
     ----------
@@ -155,6 +159,7 @@ def command_hypotheses(
     return 3 if any(verdict in bad for verdict in result.verdicts.values()) else 0
 
 
+@shock_app.default
 def command_shock(
     event: str | None = None,
     scenario: str = "2025",
@@ -170,8 +175,6 @@ def command_shock(
     as_json: Json = False,
 ) -> int:
     """Study an event: the same world with and without it, and the difference over time.
-
-    Example: `watersellers shock deepseek`
 
     Parameters
     ----------
@@ -190,7 +193,7 @@ def command_shock(
     workers
         Processes; by default as many as there are cores where the work is worth it.
     out
-        Folder for result.json and report.html; by default results/shock-<event>-<scenario>.
+        Folder for result.json and report.html; by default results/shock-EVENT-SCENARIO.
     """
     from experiments.events_study import shock, shocks
     from experiments.experiment_tables import print_shock

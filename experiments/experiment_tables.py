@@ -42,31 +42,46 @@ def print_monetisation(console: "Console", result: "MonetisationResult") -> None
         f"{result.scenario}, {result.months} months, {result.replicates} replicates{early}, seed {result.seed}",
         highlight=False,
     )
-    against = {(c.app, c.arm): c for c in result.comparisons if c.outcome == "operating_profit"}
     for app in result.apps:
         table = _table(f"{result.names[app]}: dollars a month, means of the last year")
         table.add_column("arm", no_wrap=True)
         for name in SHOWN:
             table.add_column(COLUMNS[name][0], justify="right")
-        table.add_column(f"profit against {result.control}", justify="right")
         for arm in result.arms:
-            cells = []
-            for name in SHOWN:
-                interval = result.interval(arm.name, app, name)
-                cells.append(COLUMNS[name][1](interval.estimate) if interval else f.NOTHING)
-            found = against.get((app, arm.name))
-            text = ""
-            if found is not None:
-                span = found.difference.interval
-                text = f"{f.money(span.estimate)} ({f.money(span.low)} to {f.money(span.high)})"
-                text += "" if found.adjusted < 0.05 else " ns"
-            table.add_row(arm.name, *cells, text)
+            found = [(name, result.interval(arm.name, app, name)) for name in SHOWN]
+            table.add_row(arm.name, *(COLUMNS[n][1](each.estimate) if each else f.NOTHING for n, each in found))
         console.print(table)
-    console.print("ns: not significant at 5 % after Holm over all comparisons.", style="dim", highlight=False)
+        console.print(_against(result, app))
     console.print(lead(result), highlight=False)
     for question in result.answers.questions if result.answers is not None else ():
         console.print(f"[bold]{question.question}[/bold]", highlight=False)
         console.print(question.answer, highlight=False)
+
+
+def _against(result: "MonetisationResult", app: str) -> "Table":
+    """Return the table of paired differences to the control."""
+    from experiments.monetisation_report import COLUMNS
+
+    outcomes = ("operating_profit", "users", "surplus", "labs_revenue")
+    table = _table(f"{result.names[app]} against {result.control}: difference, 95 % interval; * p < 0.05 after Holm")
+    table.add_column("arm", no_wrap=True)
+    for name in outcomes:
+        table.add_column(COLUMNS[name][0], justify="right")
+    table.add_column("replicates needed", justify="right")
+    found = {(c.arm, c.outcome): c for c in result.comparisons if c.app == app}
+    for arm in result.arms[1:]:
+        cells = []
+        for name in outcomes:
+            each = found.get((arm.name, name))
+            if each is None:
+                cells.append(f.NOTHING)
+                continue
+            span, write = each.difference.interval, COLUMNS[name][1]
+            star = "*" if each.adjusted < 0.05 else " "
+            cells.append(f"{write(span.estimate)} ({write(span.low)} to {write(span.high)}){star}")
+        profit = found.get((arm.name, "operating_profit"))
+        table.add_row(arm.name, *cells, f.count(profit.needed) if profit and profit.needed else "settled")
+    return table
 
 
 def print_verdicts(console: "Console", result: "HypothesesResult") -> None:

@@ -173,7 +173,7 @@ class Court:
             question = self._question(case)
             name = _digest(question)
             for replicate in range(replicates):
-                for digest, _ in self._worlds_of(case, replicate):
+                for digest, _ in self.worlds_of(case, replicate):
                     key = (digest, replicate, case.claim.months)
                     if (key, name) not in self._known:
                         asked.setdefault((digest, key), {})[name] = question
@@ -194,14 +194,14 @@ class Court:
     def _values(self, case: Case, replicate: int) -> list[Value | Failed]:
         """Return the metric in each world of a case."""
         name = _digest(self._question(case))
-        keys = [(digest, replicate, case.claim.months) for digest, _ in self._worlds_of(case, replicate)]
+        keys = [(digest, replicate, case.claim.months) for digest, _ in self.worlds_of(case, replicate)]
         return [self._known[key, name] for key in keys]
 
     def _question(self, case: Case) -> tuple[str, tuple[tuple[str, Any], ...]]:
         arguments = {**case.claim.arguments, **dict(case.arguments)}
         return case.claim.metric, tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in arguments.items())
 
-    def _worlds_of(self, case: Case, replicate: int) -> list[tuple[str, "Spec"]]:
+    def worlds_of(self, case: Case, replicate: int) -> list[tuple[str, "Spec"]]:
         """Return the scenarios of a case's worlds with their digests; they differ by replicate only where judged."""
         key = repr((case.claim.id, case.label, case.shared, case.treated_only, replicate if self._vary else 0))
         if key not in self._worlds:

@@ -1,0 +1,211 @@
+"""Claims as data: files, worlds, effects, verdicts, flips, control worlds."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from ecosystem.spec import Spec
+from experiments.claim_files import Claim, World, load_claims, read_claim, shipped, spread
+from experiments.control_worlds import WORLDS
+from experiments.errors import UserError
+from experiments.hypothesis_tests import SIDE, Case, Court, effect, hypotheses
+from experiments.judgement import drawn
+from experiments.metrics import METRICS
+from experiments.paired import Crew, Failed, Job
+from experiments.statistics import Interval, paired_difference
+from experiments.verdicts import Finding, flips
+
+SOUND = """
+id = "own"
+statement = "Users of search are many"
+source = "nobody"
+refuted_by = "few users"
+metric = "app_mean"
+arguments = {app = "{app}", field = "users"}
+test = "value > threshold"
+threshold = 1.0
+months = 3
+replicates = {min = 4, max = 4}
+[scenarios.toy]
+app = "search"
+"""
+CASES = [(name, scenario) for name, path in shipped().items() for scenario in read_claim(path)["scenarios"]]
+WANTED = {
+    "water-sellers-value-added", "water-sellers-capital", "water-sellers-cents", "scale-trap", "flat-rate", "jevons",
+    "open-weights", "ads-trust", "subscription-poor", "api-hike", "funding", "bullwhip", "equity-order", "open-host",
+    "bought-users", "export-control", "circular-finance", "ai-search-first", "new-interaction",
+}  # fmt: skip
+
+
+def _claim(scenario: str = "toy", name: str = "jevons") -> Claim:
+    return load_claims([name], scenario=scenario)[0]
+
+
+def test_all_claims_of_the_design_are_there() -> None:
+    assert set(shipped()) >= WANTED
+
+
+@pytest.mark.parametrize(("name", "scenario"), CASES)
+def test_every_world_of_every_claim_can_be_built(name: str, scenario: str) -> None:
+    claim = load_claims([name], scenario=scenario)[0]
+    assert claim.id == name and claim.metric in METRICS
+    court = Court(Crew(1), None, {}, None, vary=False)
+    cases = [Case(claim, "main")]
+    cases += [Case(claim, c.name, tuple(c.set.items()), (), c.treated_only) for c in claim.conditions]
+    cases += [Case(claim, a.path, ((a.path, v),), (), a.treated_only) for a in claim.assumes for v in a.values]
+    for case in cases:
+        worlds = court.worlds_of(case, 0)
+        assert len(worlds) == (len(claim.levels) or (1 if claim.kind == "value" else 2))
+        if claim.kind != "value" and case.label != "ads-trust":
+            assert len({digest for digest, _ in worlds}) > 1 or case.shared, f"{case.label}: the worlds are the same"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('metric = "app_mean"', 'metric = "app_men"', "own.toml: metric: no metric 'app_men'"),
+        ("{app = ", "{ap = ", "own.toml: arguments.ap: app_mean takes"),
+        ('"value > threshold"', '"more than threshold"', "own.toml: test: should be like"),
+        ('"value > threshold"', '"difference > threshold"', "own.toml: control: a difference needs a control"),
+        ('"value > threshold"', '"slope > threshold"', "own.toml: levels: a slope needs"),
+        ("threshold = 1.0", 'threshold = "1"', "own.toml: threshold: should be a number"),
+        ("{min = 4, max = 4}", "{min = 4, max = 2}", "own.toml: replicates"),
+        ('source = "nobody"', "", "own.toml: source: is missing"),
+        ('source = "nobody"', 'source = "nobody"\nsorce = "x"', "own.toml: sorce: unknown key"),
+        ("[scenarios.toy]", "[treatment]\nwords = 3\n[scenarios.toy]", "own.toml: treatment.words: unknown key"),
+        ("[scenarios.toy]", '[control]\nworld = "eden"\n[scenarios.toy]', "own.toml: control.world: no world 'eden'"),
+        ("{app}", "{ap}", "own.toml: arguments.app: scenarios do not say what 'ap' is"),
+        ("id =", "id", "own.toml: not valid TOML"),
+    ],
+)
+def test_bad_claim_files_name_file_and_key(old: str, new: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(SOUND.replace(old, new))
+    with pytest.raises(UserError) as caught:
+        load_claims(files=[path])
+    assert words in str(caught.value)
+
+
+def test_own_claim_files_are_tested(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(SOUND)
+    result = hypotheses(files=[path], workers=1)
+    assert result.verdicts == {"own": "supported"}
+    assert result.table().loc["own", "replicates"] == 4
+    assert result.to_dict()["claims"][0]["verdict"] == "supported"
+
+
+def test_unknown_claims_and_scenarios_are_refused() -> None:
+    with pytest.raises(UserError, match="no claim 'jevon'"):
+        hypotheses(["jevon"])
+    with pytest.raises(UserError, match="says nothing of 'toy'"):
+        hypotheses(["export-control"], scenario="toy")
+
+
+def _of(kind: str, levels: tuple[float, ...] = ()) -> Claim:
+    from dataclasses import replace
+
+    claim = replace(_claim(), kind=kind, threshold=1.0)  # type: ignore[arg-type]
+    return replace(claim, levels=tuple((at, World()) for at in levels))
+
+
+def test_effects() -> None:
+    assert effect(_of("value"), [3.0]) == 3.0
+    assert effect(_of("difference"), [3.0, 1.0]) == 2.0
+    assert effect(_of("ratio"), [3.0, 2.0]) == 1.5
+    assert effect(_of("slope", (1.0, 2.0, 3.0)), [1.0, 3.0, 5.0]) == pytest.approx(2.0)
+    assert effect(_of("late_over_early"), [(1.0, 5.0), (0.0, 1.0)]) == 4.0
+    assert math.isnan(effect(_of("difference"), [Failed("why"), 1.0]))
+    assert math.isnan(effect(_of("ratio"), [1.0, math.nan]))
+    assert math.isnan(effect(_of("ratio"), [1.0, 0.0]))
+
+
+def test_flips_are_where_the_effect_crosses_the_threshold() -> None:
+    def found(value: float) -> Finding:
+        return Finding("", Interval(value, value, value, 3, 0.95), "supported", 0, 0)
+
+    assert flips(_of("value"), [0.0, 1.0, 2.0], [found(0.0), found(0.5), found(1.5)]) == pytest.approx((1.5,))
+    assert flips(_of("value"), [0.0, 1.0], [found(2.0), found(3.0)]) == ()
+
+
+def test_paths_may_name_all_entries_and_values_may_multiply() -> None:
+    spec = Spec.load("toy")
+    changes = spread(spec, {"lab.*.staff": "x0.5", "seed": 3})
+    assert changes["lab.office.staff"] == 0.5 * spec.lab["office"].staff
+    assert set(changes) == {f"lab.{lab}.staff" for lab in spec.lab} | {"seed"}
+    with pytest.raises(UserError, match="no number"):
+        spread(spec, {"name": "x2"})
+    with pytest.raises(UserError, match="there is no 'lap'"):
+        spread(spec, {"lap.*.staff": 1.0})
+
+
+def test_events_can_be_left_out() -> None:
+    spec = Spec.load("toy")
+    assert World(without=("efficiency_shock",)).build(spec).events == {}
+
+
+def test_an_inconclusive_claim_gets_more_replicates_up_to_its_number() -> None:
+    path = shipped()["circular-finance"]
+    assert read_claim(path)["replicates"]["min"] < read_claim(path)["replicates"]["max"]
+    result = hypotheses(["equity-order"], scenario="toy", details=False, workers=1)
+    assert result.judgements[0].main.interval is not None
+    assert result.judgements[0].main.interval.n == 6  # settled at once
+
+
+def test_conditions_say_when_a_claim_holds_and_assumptions_where_it_flips() -> None:
+    judged = hypotheses(["equity-order"], scenario="toy", replicates=2, workers=1).judgements[0]
+    assert {c.label for c in judged.conditions} == {"clouds against labs", "the market believes in Jevons"}
+    by_path = {s.assumption.path: s for s in judged.sensitivities}
+    elasticity = by_path["investors.*.believed_elasticity"]
+    assert elasticity.flips and 0.7 < elasticity.flips[0] < 1.0
+    assert elasticity.used == Spec.load("toy").investors["west"].believed_elasticity
+    assert "refuted: the market believes in Jevons" in judged.holds_when
+    assert all(f.interval is not None and f.interval.n <= SIDE for f in elasticity.findings)
+
+
+def test_the_control_world_scores_nothing_against_itself() -> None:
+    spec = Spec.load("toy")
+    control = spec.with_overrides(WORLDS["equal-tiers"](spec))
+    asked = tuple(("upstream_lead", (("measure", m),)) for m in ("value_added", "capital", "cents"))
+    jobs = [Job(control, 1, r, 36, "experiments.metrics:evaluate", (asked,)) for r in range(12)]
+    with Crew(1) as crew:
+        runs = crew.run(jobs)
+    for i in range(3):
+        first, second = ({r: runs[r + start][i] for r in range(6)} for start in (0, 6))
+        # disjoint replicates, so that the difference is not zero by construction
+        shifted = paired_difference({r: first[r] for r in range(6)}, {r: second[r] for r in range(6)})
+        assert not shifted.differs
+
+
+def test_in_the_world_of_equal_tiers_every_rule_faces_the_same_elasticity() -> None:
+    from agents.pricing import own_elasticity
+
+    spec = Spec.load("2025")
+    control = spec.with_overrides(WORLDS["equal-tiers"](spec))
+    firms = [*control.chipmaker.values(), *control.cloud.values(), *control.lab.values()]
+    for share in (0.01, 0.5, 0.95):
+        assert len({own_elasticity(share, f.substitution, f.market_elasticity) for f in firms}) == 1
+    assert len({f.entrant_cost_ratio for f in firms}) == 1
+
+
+def test_nobody_earns_an_economic_profit_under_perfect_competition() -> None:
+    spec = Spec.load("toy")
+    free = spec.with_overrides(WORLDS["perfect-competition"](spec))
+    asked = tuple(("economic_profit", (("tier", tier),)) for tier in ("chips", "clouds", "labs"))
+    with Crew(1) as crew:
+        runs = crew.run([Job(free, 1, r, 36, "experiments.metrics:evaluate", (asked,)) for r in range(3)])
+    for run in runs:
+        assert all(value < 0.05 for value in run), run
+
+
+def test_draws_of_judgement_differ_by_replicate_stay_in_range_and_are_the_same_in_all_worlds() -> None:
+    spec = Spec.load("toy")
+    first, again, second = drawn(spec, 1, 0), drawn(spec, 1, 0), drawn(spec, 1, 1)
+    assert first == again != second
+    row = {r.path: r for r in spec.parameters()}["lab.office.spillover"]
+    assert row.span is not None and row.span[0] <= first.lab["office"].spillover <= row.span[1]
+    assert first.lab["office"].spillover == first.lab["commons"].spillover
+    result = hypotheses(["equity-order"], scenario="toy", quick=True, vary_judgement=True, workers=1)
+    interval = result.judgements[0].main.interval
+    assert interval is not None and interval.half_width > 0.005
