@@ -4,7 +4,7 @@ Everything an agent reads here is published: committed by an earlier phase of th
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,8 +16,7 @@ LargeOrSmall = Literal["large", "small"]
 SupplyMode = Literal["api", "own", "self_host", "own_model"]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenPrice:
+class TokenPrice(NamedTuple):
     """USD per Mtok by class of token."""
 
     input: float

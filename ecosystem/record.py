@@ -1,5 +1,6 @@
 """The recorder: preallocated arrays of what every firm and market did each month."""
 
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,7 +74,7 @@ class Recorder:
 
     def firm(self, month: int, firm: str, values: dict[str, float]) -> None:
         """Record one firm's month."""
-        self.panel[month, self._row[firm]] = [values.get(name, 0.0) for name in FIRM_FIELDS]
+        self.panel[month, self._row[firm]] = tuple(map(values.get, FIRM_FIELDS, repeat(0.0)))
 
     def market(self, month: int, name: str, value: float) -> None:
         """Record one month of a market series."""

@@ -105,6 +105,9 @@ class Serving:
     def _host_hours(self) -> None:
         """Have hosts of open weights take the hours for their sales from their own fleets."""
         chain = self.chain
+        sales: dict[tuple[str, str], list[tuple[str, float, float]]] = {}
+        for (segment, seller, lab, _), (_, mtok, value) in self.api_sales.items():
+            sales.setdefault((seller, lab), []).append((segment, mtok, value))
         for cloud_id, cloud in chain.clouds.items():
             for lab_id, host in cloud.hosted.items():
                 host.hours = 0.0
@@ -112,11 +115,10 @@ class Serving:
                     continue
                 hours = chain.costs.on_cloud(cloud_id, lab_id, host.spec.model)
                 volume = revenue = 0.0
-                for (segment, seller, lab, _), (_, mtok, value) in self.api_sales.items():
-                    if seller == cloud_id and lab == lab_id:
-                        host.hours += dot(chain.enterprises[segment].mix, hours) * mtok
-                        volume += mtok
-                        revenue += value
+                for segment, mtok, value in sales.get((cloud_id, lab_id), ()):
+                    host.hours += dot(chain.enterprises[segment].mix, hours) * mtok
+                    volume += mtok
+                    revenue += value
                 host.hours *= host.inefficiency * host.spec.provisioning
                 host.record(volume, revenue, host.hours * cloud.rent)
                 chain.hours.ask(cloud_id, f"hosting.{cloud_id}", host.hours)

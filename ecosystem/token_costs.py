@@ -74,7 +74,8 @@ class TokenCosts:
         tokens_an_hour = 1.0 / (per_accelerator * self._perf[np.newaxis, :, np.newaxis])
         mix = np.array([self._mix(chain, cloud) for cloud in self.clouds])
         self._on_cloud = np.einsum("ck,mkj->cmj", mix, tokens_an_hour)
-        shares = np.array([[chain.labs[lab].cloud_shares.get(c, 0.0) for c in self.clouds] for lab, _ in self.rows])
+        shares = np.array([[chain.labs[lab].cloud_shares.get(c, 0.0) for c in self.clouds] for lab in self.labs])
+        shares = np.repeat(shares, len(SIZES), axis=0)
         if chain.on("quality_cost"):
             weight = chain.spec.research.quality_cost
             gained = [chain.labs[lab].models[s].quality - chain.spec.lab[lab].models[s].quality for lab, s in self.rows]
