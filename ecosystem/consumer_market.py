@@ -138,32 +138,35 @@ class ConsumerMarket:
 
     def _measure(self, app: App) -> Usage:
         outcome = self._required()
-        part = self.slice(app.agent_id)
-        users = outcome.users[part].tolist()
+        users = self._tiers(app, outcome.users)
         paid = [tier.price > 0.0 for _, tier in app.tiers]
-        eligible = outcome.eligible[part]
+        eligible = self._tiers(app, outcome.eligible)
         ads = app.ways.get("ads")
         if (
             isinstance(ads, AdvertisingSpec)
             and ads.free_only
             and not isinstance(app.ways.get("commission"), CommissionSpec)
         ):
-            eligible = np.where(paid, 0.0, eligible)
+            eligible = [0.0 if pays else queries for pays, queries in zip(paid, eligible, strict=True)]
         return Usage(
             users=math.fsum(users),
             payers=math.fsum(u for u, p in zip(users, paid, strict=True) if p),
-            queries=float(outcome.queries[part].sum()),
-            eligible=float(eligible.sum()),
-            fees=float(outcome.fees[part].sum()),
-            metered=float(outcome.overage[part].sum()),
+            queries=math.fsum(self._tiers(app, outcome.queries)),
+            eligible=math.fsum(eligible),
+            fees=math.fsum(self._tiers(app, outcome.fees)),
+            metered=math.fsum(self._tiers(app, outcome.overage)),
             quality=self.chain.tokens.quality(app, app.tiers[0][1].model),
             trust=float(outcome.trust[self._app[self.first[app.agent_id]]]),
         )
 
     def queries(self, app: str) -> list[float]:
         """Return this month's queries by tier of an app."""
-        found: Array = self._required().queries[self.slice(app)]
-        return [float(q) for q in found]
+        return self._tiers(self.chain.apps[app], self._required().queries)
+
+    def _tiers(self, app: App, amounts: Array) -> list[float]:
+        """Return an app's part of amounts by option (O,)."""
+        found: list[float] = amounts[self.slice(app.agent_id)].tolist()
+        return found
 
     def sell_ads(self) -> None:
         """Let advertisers buy the impressions that apps offer."""
@@ -198,9 +201,8 @@ class ConsumerMarket:
 
     def _demand_of(self, app: App) -> AppDemand:
         outcome = self._required()
-        part = self.slice(app.agent_id)
-        users, joins = outcome.users[part].tolist(), outcome.joins[part].tolist()
-        leavers, queries = outcome.leavers[part].tolist(), outcome.queries[part].tolist()
+        users, joins = self._tiers(app, outcome.users), self._tiers(app, outcome.joins)
+        leavers, queries = self._tiers(app, outcome.leavers), self._tiers(app, outcome.queries)
         paid = [i for i, (_, tier) in enumerate(app.tiers) if tier.price > 0.0]
         payers, total = math.fsum(users[i] for i in paid), math.fsum(queries)
         other = app.books.revenue - app.books.streams.get("advertising", 0.0)
