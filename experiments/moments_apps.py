@@ -162,14 +162,17 @@ def quoted_threshold(chain: "ValueChain", app: str) -> float:
     Bisected on the costs that follow from kernel hours, rent and prices at each volume, not on the app's choice.
     """
     agent = chain.apps[app]
-    spec, fixed = agent.spec, {"self_host": 0.0, "own_model": agent.spec.own_model_fixed}
+    spec = agent.spec
+    once = {"api": 0.0, "self_host": 0.0, "own_model": spec.own_model_fixed}
 
     def pays(mtok: float) -> bool:
         worth = spec.quality_value * max(agent.smoothed_revenue, 0.0) * mtok / agent.usage.mtok
-        quotes = [(q.cost - worth * q.quality, q.mode, q.supplier) for q in chain.tokens.quotes(app, mtok)]
-        now = next(c for c, mode, supplier in quotes if mode == "api" and supplier == agent.supply.supplier)
-        best, mode, _ = min(quotes)
-        return mode in fixed and 12.0 * (now - best) > spec.switching_cost + fixed[mode]
+        costs = []
+        for quote in chain.tokens.quotes(app, mtok):
+            stays = quote.mode == "api" and quote.supplier == agent.supply.supplier
+            one_off = 0.0 if stays else spec.switching_cost + once[quote.mode]
+            costs.append((quote.cost - worth * quote.quality + one_off / 12.0, quote.mode))
+        return min(costs)[1] != "api"
 
     low, high = 1.0, 1e12
     while high / low > 1.001:

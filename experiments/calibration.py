@@ -1,0 +1,292 @@
+"""Calibration by simulated moments: free parameters inside their sourced ranges, fitted to the calibration targets.
+
+from experiments import calibrate
+result = calibrate(quick=True)
+
+A target's deviation counts in units of its band (the half width is one standard deviation and a half) together with
+the simulation's own covariance; all evaluations share their random numbers. Targets whose worlds take long are not
+searched on; they are in the table of the fit all the same. Every evaluation is kept in a journal, so that a search
+that was stopped goes on.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.checks import Check, evaluate, load
+from experiments.errors import UserError
+from experiments.worlds import build, read_evidence
+
+if TYPE_CHECKING:
+    from ecosystem.spec import Spec
+
+Floats = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+FAST_WORLDS = frozenset({"opening-year", "shortage", "shortage-freeze"})
+"""Worlds whose targets are searched on: about half a second together."""
+BUDGET, SEEDS = 5_000, 10
+QUICK_BUDGET, QUICK_SEEDS = 60, 2
+FARTHEST = 10.0
+"""Deviations count at most so many standard deviations: one hopeless target must not hide all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """A free parameter: where it is set, its range, the shipped value, and what is thought to pin it."""
+
+    name: str
+    paths: tuple[str, ...]
+    low: float
+    high: float
+    shipped: float
+    log: bool
+    pins: str
+
+    def value(self, place: float) -> float:
+        """Return the value at a place in [0, 1] of the range."""
+        if self.log:
+            return float(self.low * (self.high / self.low) ** place)
+        return self.low + place * (self.high - self.low)
+
+    def place(self, value: float) -> float:
+        """Return where in its range a value is."""
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A parameter's value, its 95 % interval inside the range, and whether the targets pin it."""
+
+    name: str
+    shipped: float
+    value: float
+    low: float
+    high: float
+    span: tuple[float, float]
+    pinned: bool
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One target: its band, the value at the shipped and at the estimated parameters; searched on or not."""
+
+    target: str
+    title: str
+    band: tuple[float, float]
+    shipped: float
+    fitted: float
+    inside: bool
+    searched: bool
+
+
+@dataclass(frozen=True)
+class CalibrationResult:
+    """What a calibration found, and the command and code that found it."""
+
+    scenario: str
+    seeds: int
+    evaluations: int
+    seconds: float
+    fingerprint: str
+    command: str
+    distance_shipped: float
+    distance: float
+    estimates: tuple[Estimate, ...]
+    fit: tuple[Fit, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain data; figures that are unknown are None."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result as TOML: what is known, with the overrides that set the estimates."""
+        import tomli_w
+
+        from experiments.parts import write_text
+
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_text(target, tomli_w.dumps(_without_none(self.to_dict())))
+        return target
+
+
+@cache
+def free_parameters(scenario: str = "2025") -> tuple[Free, ...]:
+    """Return the free parameters with the ranges that they declare; UserError where one has none."""
+    from ecosystem.spec import Spec
+
+    rows = {row.path: row for name in ("2023", scenario) for row in Spec.load(name).parameters()}
+    found = []
+    for name, each in read_evidence("free.toml").items():
+        matching = [row for path, row in rows.items() if any(_fits(path, p) for p in each["paths"])]
+        spans = {row.span for row in matching}
+        if len(spans) != 1 or None in spans:
+            raise UserError(f"free.toml: {name}: its parameters need one declared range, they have {spans}")
+        (span,) = spans
+        assert span is not None
+        shipped = min(max(float(matching[-1].value), span[0]), span[1])
+        found.append(Free(name, tuple(each["paths"]), *span, shipped, each.get("log", False), each["pins"]))
+    return tuple(found)
+
+
+def _fits(path: str, pattern: str) -> bool:
+    parts, wanted = path.split("."), pattern.split(".")
+    return len(parts) == len(wanted) and all(w in ("*", p) for p, w in zip(parts, wanted, strict=True))
+
+
+def overrides(spec: "Spec", values: Mapping[str, float], free: tuple[Free, ...]) -> dict[str, float]:
+    """Return dotted paths of a scenario with the values of the free parameters that it has."""
+    paths = [row.path for row in spec.parameters()]
+    return {
+        path: values[each.name]
+        for each in free
+        for path in paths
+        if any(_fits(path, pattern) for pattern in each.paths)
+    }
+
+
+def targets(*, searched: bool) -> tuple[Check, ...]:
+    """Return the calibration targets that can be computed: those that are searched on, or all."""
+    computed = [check for check in load("targets") if check.worlds]
+    return tuple(check for check in computed if not searched or set(check.worlds) <= FAST_WORLDS)
+
+
+def moments(scenario: str, values: Mapping[str, float], replicates: int, names: tuple[str, ...]) -> list[list[float]]:
+    """Return the named targets' values by replicate at some parameters, (targets, replicates). A worker calls this."""
+    from ecosystem.spec import Spec, SpecError
+    from experiments.moments import measure
+    from experiments.paired import Job, simulate
+
+    checks = [check for check in load("targets") if check.id in names]
+    base, free = Spec.load(scenario), free_parameters(scenario)
+    wanted: dict[str, set[tuple[str, str]]] = {}
+    for check in checks:
+        for world, name, arguments in check.needs():
+            wanted.setdefault(world, set()).add((name, arguments))
+    found: dict[tuple[str, str, str], list[Any]] = {}
+    for world, asked in wanted.items():
+        order = sorted(asked)
+        try:
+            spec = build(world, base)
+            spec = spec.with_overrides(overrides(spec, values, free))
+            place = f"{measure.__module__}:{measure.__name__}"
+            runs = [simulate(Job(spec, spec.seed, r, spec.months, place, (order,))) for r in range(replicates)]
+        except (SpecError, ValueError):
+            runs = [None] * replicates
+        for i, (name, arguments) in enumerate(order):
+            found[world, name, arguments] = [run[i] if isinstance(run, list) else None for run in runs]
+    return [evaluate(check, found) for check in checks]
+
+
+class Distance:
+    """How far moments are from the targets: deviations by band, weighed together with the simulation's covariance."""
+
+    def __init__(self, checks: tuple[Check, ...], sample: Floats) -> None:
+        """`sample`: (targets, replicates) at the shipped parameters."""
+        self.checks = checks
+        self.log = np.array([c.band[0] > 0.0 and c.band[1] > 5.0 * c.band[0] for c in checks])
+        bands = np.array([self._scaled(np.array(c.band), i) for i, c in enumerate(checks)])
+        self.centre = bands.mean(axis=1)
+        self.spread = np.maximum((bands[:, 1] - bands[:, 0]) / 3.0, 1e-6)
+        scaled = np.array([self._scaled(row, i) for i, row in enumerate(sample)])
+        noise = np.nan_to_num(np.cov(np.nan_to_num(scaled))) if sample.shape[1] > 1 else np.zeros((len(checks),) * 2)
+        self.noise = noise / self.spread[:, None] / self.spread[None, :] / max(sample.shape[1], 1)
+        self.weight = np.linalg.inv(np.eye(len(checks)) + self.noise)
+
+    def _scaled(self, values: Floats, i: int) -> Floats:
+        scaled: Floats = np.log(np.maximum(values, 1e-9)) if self.log[i] else values
+        return scaled
+
+    def deviations(self, sample: Floats) -> Floats:
+        """Return mean deviations in standard deviations of the band; the farthest where nothing is known."""
+        known = np.where(np.isfinite(sample), sample, np.nan)
+        with np.errstate(invalid="ignore"):
+            means = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in known])
+        scaled = np.array([self._scaled(mean, i) for i, mean in enumerate(means)])
+        found = np.nan_to_num((scaled - self.centre) / self.spread, nan=FARTHEST)
+        limited: Floats = np.clip(found, -FARTHEST, FARTHEST)
+        return limited
+
+    def of(self, deviations: Floats) -> float:
+        """Return the weighted square of deviations."""
+        return float(deviations @ self.weight @ deviations)
+
+
+def calibrate(
+    scenario: str = "2025",
+    *,
+    budget: int | None = None,
+    seeds: int | None = None,
+    quick: bool = False,
+    journal: str | Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> CalibrationResult:
+    """Search the free parameters for the smallest distance to the targets.
+
+    `budget`: evaluations in all, those of an earlier call with the same `journal` included (5,000, or 60 where
+    `quick`). `seeds`: replicates of an evaluation (10, or 2). `workers`: processes. UserError where the libraries
+    of the search are missing.
+    """
+    from experiments.calibration_search import Search
+    from experiments.calibration_statistics import estimate
+    from experiments.fingerprint import fingerprint
+
+    started = time.perf_counter()
+    count = budget if budget is not None else QUICK_BUDGET if quick else BUDGET
+    replicates = seeds if seeds is not None else QUICK_SEEDS if quick else SEEDS
+    if count < 1 or replicates < 2:
+        raise UserError("a calibration needs at least one evaluation and two replicates")
+    free = free_parameters(scenario)
+    with Search(scenario, free, replicates, journal, workers) as search:
+        best = search.run(count, progress)
+        estimates = estimate(search, best)
+        fit = _fit_table(search, best)
+        distances = search.distance.of(search.deviations(search.shipped)), search.distance.of(search.deviations(best))
+        command = f"watersellers calibrate {scenario} --budget {count} --seeds {replicates}"
+        evaluations = search.evaluations
+    seconds = time.perf_counter() - started
+    return CalibrationResult(
+        scenario, replicates, evaluations, seconds, fingerprint(), command, *distances, estimates, fit
+    )
+
+
+def _fit_table(search: Any, best: Mapping[str, float]) -> tuple[Fit, ...]:
+    """Return every computed target at the shipped and at the best parameters."""
+    checks, searched = targets(searched=False), {check.id for check in targets(searched=True)}
+    names = tuple(check.id for check in checks)
+    before, after = search.sample(search.shipped, names), search.sample(best, names)
+    rows = []
+    for check, old, new in zip(checks, before, after, strict=True):
+        low, high = check.band
+        means = [float(np.nanmean(each)) if np.isfinite(each).any() else math.nan for each in (old, new)]
+        inside = low <= means[1] <= high
+        rows.append(Fit(check.id, check.title, (low, high), means[0], means[1], inside, check.id in searched))
+    return tuple(rows)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_without_none(each) for each in value if each is not None]
+    return value

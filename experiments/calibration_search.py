@@ -1,0 +1,211 @@
+"""The search of a calibration: CMA-ES from several starts, helped by a surrogate of the moments, kept in a journal.
+
+All of it is deterministic, and an evaluation that the journal holds is not simulated again: a search that was stopped
+runs through what it knows and goes on.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.calibration import Distance, Free, moments, targets
+from experiments.errors import RunFailure, UserError
+
+Floats = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+DESIGN_SHARE = 0.3
+"""Share of the budget for a space-filling design, which shows the surrogate the whole range."""
+DESIGN_MOST = 20
+"""Points of the design for each parameter, at most."""
+SURROGATE_EVERY = 60
+"""Evaluations between two proposals of the surrogate."""
+WIDTH = 0.2
+"""First step of CMA-ES, as a share of a range."""
+
+
+class Search:
+    """A search under way. A context manager; evaluations that the journal holds count."""
+
+    def __init__(
+        self, scenario: str, free: tuple[Free, ...], seeds: int, journal: str | Path | None, workers: int | None
+    ) -> None:
+        from experiments.paired import cores
+        from experiments.workers import LocalPool
+
+        self.scenario = scenario
+        self.free = free
+        self.seeds = seeds
+        self.checks = targets(searched=True)
+        self.shipped = {each.name: each.shipped for each in free}
+        self._names = tuple(check.id for check in self.checks)
+        self._journal = None if journal is None else Path(journal)
+        self._pool = LocalPool(workers or cores())
+        self._stack = contextlib.ExitStack()
+        self._known: dict[tuple[float, ...], Floats] = {}
+        self._visited: dict[tuple[float, ...], Floats] = {}
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self._pool)
+        self._digest = self._digest_now()
+        self._read_journal()
+        sample = self.sample(self.shipped, self._names)
+        self.distance = Distance(self.checks, sample)
+        self._known[self._key(self.shipped)] = self.distance.deviations(sample)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the search so far."""
+        return len(self._visited)
+
+    def sample(self, values: Mapping[str, float], names: tuple[str, ...]) -> Floats:
+        """Return targets by replicate at some parameters, (targets, replicates)."""
+        return np.array(self._pool.call(moments, self.scenario, dict(values), self.seeds, names).result())
+
+    def deviations(self, values: Mapping[str, float]) -> Floats:
+        """Return the deviations of the searched targets at some parameters."""
+        return self.many([values])[0]
+
+    def many(self, points: Sequence[Mapping[str, float]]) -> list[Floats]:
+        """Return the deviations at many parameters, side by side; what the journal holds is not simulated."""
+        new = {self._key(p): p for p in points if self._key(p) not in self._known}
+        futures = {
+            key: self._pool.call(moments, self.scenario, dict(p), self.seeds, self._names) for key, p in new.items()
+        }
+        for key, future in futures.items():
+            self._known[key] = self.distance.deviations(np.array(future.result()))
+            self._write_journal(key)
+        return [self._known[self._key(p)] for p in points]
+
+    def run(self, budget: int, progress: Progress | None) -> dict[str, float]:
+        """Search until the budget is used up and return the best parameters."""
+        self._visit([self.shipped], progress, budget)
+        design = self._design(min(int(DESIGN_SHARE * budget), DESIGN_MOST * len(self.free)))
+        for first in range(0, len(design), 8):
+            self._visit(design[first : first + 8], progress, budget)
+        starts = self._starts()
+        asked = 0
+        while self.evaluations < budget:
+            before = self.evaluations
+            for optimiser in starts:
+                self._generation(optimiser, progress, budget)
+            if self.evaluations // SURROGATE_EVERY > asked:
+                asked = self.evaluations // SURROGATE_EVERY
+                self._visit([self._proposal(asked)], progress, budget)
+            if self.evaluations == before:
+                break
+        best = min(self._visited, key=lambda key: self.distance.of(self._visited[key]))
+        return dict(zip((each.name for each in self.free), best, strict=True))
+
+    # --- points ----------------------------------------------------------------------------------------------
+
+    def _visit(self, points: Sequence[Mapping[str, float]], progress: Progress | None, budget: int) -> list[float]:
+        """Evaluate points as a part of the search and return their distances."""
+        found = self.many(points)
+        for point, deviations in zip(points, found, strict=True):
+            self._visited[self._key(point)] = deviations
+        if progress is not None:
+            progress(self.evaluations, max(budget, self.evaluations))
+        return [self.distance.of(deviations) for deviations in found]
+
+    def _at(self, places: Floats) -> dict[str, float]:
+        return {each.name: each.value(place) for each, place in zip(self.free, places.tolist(), strict=True)}
+
+    def _places(self, key: Sequence[float]) -> list[float]:
+        return [each.place(value) for each, value in zip(self.free, key, strict=True)]
+
+    def _key(self, values: Mapping[str, float]) -> tuple[float, ...]:
+        return tuple(values[each.name] for each in self.free)
+
+    def _design(self, points: int) -> list[dict[str, float]]:
+        """Return a Latin hypercube over the ranges."""
+        from scipy.stats.qmc import LatinHypercube
+
+        return [self._at(row) for row in LatinHypercube(len(self.free), rng=0).random(max(points, 0))]
+
+    # --- CMA-ES ----------------------------------------------------------------------------------------------
+
+    def _starts(self) -> list[Any]:
+        """Return optimisers that start at the shipped values, at the best of the design, and in the middle."""
+        try:
+            from cmaes import CMA
+        except ImportError as error:
+            raise UserError(f"a calibration needs {error.name}: pip install 'watersellers[experiments]'") from None
+        best = min(self._visited, key=lambda key: self.distance.of(self._visited[key]))
+        origins = [self._places(self._key(self.shipped)), self._places(best), [0.5] * len(self.free)]
+        bounds = np.array([[0.0, 1.0]] * len(self.free))
+        return [
+            CMA(mean=np.clip(np.array(origin), 0.02, 0.98), sigma=WIDTH, bounds=bounds, seed=start)
+            for start, origin in enumerate(origins)
+        ]
+
+    def _generation(self, optimiser: Any, progress: Progress | None, budget: int) -> None:
+        """Run one generation of an optimiser, unless the budget is too small for it."""
+        size = optimiser.population_size
+        if self.evaluations + size > budget or optimiser.should_stop():
+            return
+        places = [np.asarray(optimiser.ask()) for _ in range(size)]
+        distances = self._visit([self._at(place) for place in places], progress, budget)
+        optimiser.tell(list(zip(places, distances, strict=True)))
+
+    # --- surrogate -------------------------------------------------------------------------------------------
+
+    def _proposal(self, seed: int) -> dict[str, float]:
+        """Fit every target's deviation over the parameters and return the surrogate's best point."""
+        from scipy.interpolate import RBFInterpolator
+        from scipy.optimize import differential_evolution
+
+        places = np.array([self._places(key) for key in self._visited])
+        deviations = np.array(list(self._visited.values()))
+        try:
+            fitted = RBFInterpolator(places, deviations, kernel="linear", smoothing=1e-3, neighbors=200)
+        except (np.linalg.LinAlgError, ValueError) as error:
+            raise RunFailure(f"the surrogate cannot be fitted: {error}") from None
+
+        def distance(columns: Floats) -> Floats:
+            found = fitted(columns.T)
+            total: Floats = np.einsum("ni,ij,nj->n", found, self.distance.weight, found)
+            return total
+
+        bounds = [(0.0, 1.0)] * len(self.free)
+        best = differential_evolution(
+            distance, bounds, rng=seed, maxiter=60, popsize=6, polish=False, vectorized=True, updating="deferred"
+        )
+        return self._at(best.x)
+
+    # --- journal ---------------------------------------------------------------------------------------------
+
+    def _digest_now(self) -> str:
+        """Return a name for all that decides an evaluation: code, targets, parameters, replicates."""
+        import hashlib
+
+        from experiments.fingerprint import fingerprint
+
+        content = (fingerprint(), self.scenario, self.seeds, self.free, self.checks)
+        return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+
+    def _read_journal(self) -> None:
+        """Take over what the journal holds of this search; a line that was cut short is none."""
+        if self._journal is None or not self._journal.is_file():
+            return
+        for line in self._journal.read_text("utf-8").splitlines():
+            with contextlib.suppress(ValueError, KeyError):
+                each = json.loads(line)
+                if each["search"] == self._digest:
+                    self._known[tuple(each["values"])] = np.array(each["deviations"])
+
+    def _write_journal(self, key: tuple[float, ...]) -> None:
+        if self._journal is None:
+            return
+        self._journal.parent.mkdir(parents=True, exist_ok=True)
+        line = {"search": self._digest, "values": key, "deviations": self._known[key].tolist()}
+        with self._journal.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")

@@ -1,0 +1,139 @@
+"""`watersellers validate` and `watersellers calibrate`."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on standard output instead.")]
+Flag = Annotated[bool, Parameter(negative="")]
+Tell = Callable[[int, int], None]
+
+
+def command_validate(
+    scenario: str = "2025",
+    /,
+    *,
+    seeds: int | None = None,
+    quick: Flag = False,
+    robustness: Flag = False,
+    store: Path | None = None,
+    points: int = 100,
+    workers: int | None = None,
+    out: Path | None = None,
+    docs: Path | None = None,
+    as_json: Json = False,
+) -> None:
+    """Score the model on limits, measured silicon, calibration targets and facts that it was not fitted to.
+
+    Parameters
+    ----------
+    scenario
+        A scenario's name or a TOML file.
+    seeds
+        Replicates of every world; 30 by default.
+    quick
+        Five replicates, without limit tests and refits of the kernel.
+    robustness
+        First run the points of the robustness store that are missing (an hour on two cores).
+    store
+        Robustness store; the shipped one by default.
+    points
+        Points of the Latin hypercube of --robustness.
+    workers
+        Processes; as many as processors by default.
+    out
+        Where to write the scoreboard: .html for a report, else JSON.
+    docs
+        Folder where docs/evidence.md and docs/sources.md are written anew from this scoreboard.
+    """
+    from experiments.robustness import run_robustness
+    from experiments.validation import validate
+
+    with counting(show=sys.stderr.isatty()) as tell:
+        if robustness:
+            run_robustness(scenario, store, points=points, workers=workers, progress=tell)
+        board = validate(scenario, seeds=seeds, quick=quick, robustness_store=store, workers=workers, progress=tell)
+    if out is not None:
+        board.to_html(out) if out.suffix == ".html" else board.save(out)
+    if docs is not None:
+        from experiments.evidence_docs import write_docs
+
+        write_docs(board, docs)
+    if as_json:
+        print(json.dumps(board.to_dict(), indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from experiments.scoreboards import print_scoreboard
+
+    print_scoreboard(Console(), board)
+
+
+def command_calibrate(
+    scenario: str = "2025",
+    /,
+    *,
+    budget: int | None = None,
+    seeds: int | None = None,
+    quick: Flag = False,
+    out: Path = Path("results/calibration.toml"),
+    journal: Path | None = None,
+    workers: int | None = None,
+    as_json: Json = False,
+) -> None:
+    """Estimate the free parameters on the calibration targets by simulated moments; go on where it was stopped.
+
+    Parameters
+    ----------
+    scenario
+        A scenario's name or a TOML file.
+    budget
+        Evaluations in all; 5,000 by default, which take about three hours on two cores.
+    seeds
+        Replicates of an evaluation; 10 by default.
+    quick
+        A search of a few minutes.
+    out
+        Where the result is written: values, intervals, fit and the command.
+    journal
+        File in which evaluations are kept; next to `out` by default.
+    workers
+        Processes; as many as processors by default.
+    """
+    from experiments.calibration import calibrate
+
+    kept = journal if journal is not None else out.with_suffix(".journal")
+    with counting(show=sys.stderr.isatty()) as tell:
+        result = calibrate(
+            scenario, budget=budget, seeds=seeds, quick=quick, journal=kept, workers=workers, progress=tell
+        )
+    result.save(out)
+    if as_json:
+        print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from experiments.calibration_tables import print_calibration
+
+    print_calibration(Console(), result)
+
+
+@contextmanager
+def counting(*, show: bool) -> Iterator[Tell]:
+    """A progress bar on standard error with the time left; call what it yields with what is done and the total."""
+    if not show:
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    with Progress(
+        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        task = bar.add_task("runs", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
