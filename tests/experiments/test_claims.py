@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,7 +184,7 @@ def test_in_the_world_of_equal_tiers_every_rule_faces_the_same_elasticity() -> N
 
     spec = Spec.load("2025")
     control = spec.with_overrides(WORLDS["equal-tiers"](spec))
-    firms = [*control.chipmaker.values(), *control.cloud.values(), *control.lab.values()]
+    firms: list[Any] = [*control.chipmaker.values(), *control.cloud.values(), *control.lab.values()]
     for share in (0.01, 0.5, 0.95):
         assert len({own_elasticity(share, f.substitution, f.market_elasticity) for f in firms}) == 1
     assert len({f.entrant_cost_ratio for f in firms}) == 1
