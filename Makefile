@@ -7,7 +7,7 @@ VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test setup lock clean
+.PHONY: run test setup docs lock clean
 run: $(VENV)/.ready
 	@$(BIN)/watersellers run $(ARGS)
 
@@ -25,6 +25,10 @@ $(VENV)/.ready: pyproject.toml requirements.lock | $(UV)
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
 	@$(UV) pip install --quiet --python $(BIN)/python --constraint requirements.lock --group dev --editable ".[$(EXTRAS)]"
 	@touch $@
+
+docs: $(VENV)/.ready
+	@$(UV) pip install --quiet --python $(BIN)/python --constraint requirements.lock "zensical"
+	@$(BIN)/python -m experiments.docs_tables && $(BIN)/zensical build
 
 lock: | $(UV)
 	$(UV) pip compile --quiet --universal --upgrade --all-extras --group dev --generate-hashes --no-header --no-annotate --output-file requirements.lock pyproject.toml
