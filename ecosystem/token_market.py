@@ -24,6 +24,7 @@ class TokenMarket:
     def __init__(self, chain: "ValueChain") -> None:
         self.chain = chain
         self.offers: dict[str, list[TokenOffer]] = {}
+        self._models: dict[str, list[tuple[TokenOffer, TokenOffer]]] = {}
         self._self_hosted: dict[tuple[str, str, LargeOrSmall], Hours] = {}
         first = next(iter(sorted(chain.spec.enterprise)), None)
         mix = chain.spec.enterprise[first] if first is not None else None
@@ -37,15 +38,17 @@ class TokenMarket:
         chain = self.chain
         self._self_hosted = {}
         self.offers = {region: [] for region in chain.spec.regions}
+        self._models = {region: [] for region in chain.spec.regions}
         for lab_id, lab in chain.labs.items():
             if not lab.alive:
                 continue
+            large, small = (
+                TokenOffer(lab_id, lab_id, size, lab.models[size].price, lab.models[size].quality, lab.service)
+                for size in SIZES
+            )
             for region in lab.spec.sells_in:
-                for size in SIZES:
-                    model = lab.models[size]
-                    self.offers[region].append(
-                        TokenOffer(lab_id, lab_id, size, model.price, model.quality, lab.service)
-                    )
+                self.offers[region] += (large, small)
+                self._models[region].append((large, small))
         for cloud_id, cloud in chain.clouds.items():
             for lab_id, host in cloud.hosted.items():
                 if cloud.alive and host.active:
@@ -152,12 +155,10 @@ class TokenMarket:
         large = app.large_share
         scale = mtok / total
         quotes = []
-        for lab_id, lab in chain.labs.items():
-            if not lab.alive or app.region not in lab.spec.sells_in:
-                continue
-            price = large * lab.models["large"].price.blend(mix) + (1.0 - large) * lab.models["small"].price.blend(mix)
-            quality = large * lab.models["large"].quality + (1.0 - large) * lab.models["small"].quality
-            quotes.append(SupplyQuote("api", lab_id, price * scale, quality))
+        for big, small in self._models[app.region]:
+            price = large * big.price.blend(mix) + (1.0 - large) * small.price.blend(mix)
+            quality = large * big.quality + (1.0 - large) * small.quality
+            quotes.append(SupplyQuote("api", big.lab, price * scale, quality))
         spot = chain.spot_rent(app.region)
         for lab_id, lab in chain.labs.items():
             if lab.open_weights and lab.alive:
