@@ -1,0 +1,130 @@
+"""Calibration: parameters inside their ranges, weights, a search that finds known values and goes on."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from numpy.typing import NDArray
+
+from ecosystem.spec import Spec
+from experiments.calibration import Distance, Free, free_parameters, moments, overrides, targets
+from experiments.calibration_search import Search
+from experiments.calibration_statistics import estimate
+from experiments.checks import Check
+from experiments.errors import UserError
+
+Floats = NDArray[np.float64]
+FREE = tuple(Free(name, (), 0.0, 2.0, 0.5, False, "") for name in ("a", "b", "idle"))
+TRUTH = {"a": 1.4, "b": 0.6}
+
+
+def _check(name: str, centre: float) -> Check:
+    band = [centre - 0.15, centre + 0.15]
+    content = {"id": name, "ref": "1", "title": name, "worlds": ["toy"], "moment": "gini", "source": "F-A1"}
+    return Check.model_validate({**content, "band": band})
+
+
+CHECKS = (_check("a", TRUTH["a"]), _check("b", TRUTH["b"]), _check("both", TRUTH["a"] * TRUTH["b"]))
+
+
+class KnownSearch(Search):
+    """A search whose moments are known functions of the parameters."""
+
+    simulated = 0
+
+    def __init__(self, journal: Path | None = None) -> None:
+        super().__init__("toy", FREE, 2, journal, 1)
+        self.checks = CHECKS
+
+    def sample(self, values: Mapping[str, float], names: tuple[str, ...]) -> Floats:
+        row = [values["a"], values["b"], values["a"] * values["b"]]
+        return np.array([[x, x + 1e-3] for x in row])
+
+    def many(self, points: Sequence[Mapping[str, float]]) -> list[Floats]:
+        for point in points:
+            key = self._key(point)
+            if key not in self._known:
+                type(self).simulated += 1
+                self._known[key] = self.distance.deviations(self.sample(point, ()))
+                self._write_journal(key)
+        return [self._known[self._key(point)] for point in points]
+
+
+def test_the_search_finds_known_parameters() -> None:
+    with KnownSearch() as search:
+        best = search.run(300, None)
+        found = {each.name: each for each in estimate(search, best)}
+    assert best["a"] == pytest.approx(TRUTH["a"], abs=0.1)
+    assert best["b"] == pytest.approx(TRUTH["b"], abs=0.1)
+    assert found["a"].pinned
+    assert found["a"].low < TRUTH["a"] < found["a"].high
+    assert not found["idle"].pinned
+
+
+def test_a_stopped_search_goes_on_from_its_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "search.journal"
+    with KnownSearch(journal) as search:
+        search.run(60, None)
+        first = search.evaluations
+    with journal.open("a") as file:
+        file.write('{"search": "cut sho')
+    before = KnownSearch.simulated
+    with KnownSearch(journal) as search:
+        search.run(60, None)
+        assert search.evaluations == first > 40
+    assert KnownSearch.simulated == before
+
+
+def test_free_parameters_stay_inside_their_declared_ranges() -> None:
+    for each in free_parameters("2025"):
+        assert each.low <= each.shipped <= each.high
+        assert each.value(0.0) == pytest.approx(each.low)
+        assert each.value(1.0) == pytest.approx(each.high)
+        assert each.place(each.value(0.3)) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("scenario", ["2025", "2023"])
+def test_every_free_parameter_is_set_somewhere(scenario: str) -> None:
+    free = free_parameters("2025")
+    spec = Spec.load(scenario)
+    values = {each.name: each.value(0.5) for each in free}
+    changes = overrides(spec, values, free)
+    assert changes
+    spec.with_overrides(changes)
+    everywhere = {*changes, *overrides(Spec.load("2025"), values, free)}
+    assert len(everywhere) >= len(free)
+
+
+def test_deviations_count_in_units_of_the_band() -> None:
+    distance = Distance(CHECKS[:1], np.array([[1.4, 1.4]]))
+    assert_allclose(distance.deviations(np.array([[1.55, 1.55]])), [1.5])
+    assert_allclose(distance.deviations(np.array([[99.0, 99.0]])), [10.0])
+    assert_allclose(distance.deviations(np.array([[np.nan, np.nan]])), [10.0])
+    assert distance.of(np.array([2.0])) == pytest.approx(4.0, rel=1e-6)
+
+
+def test_noisy_targets_count_less() -> None:
+    calm = Distance(CHECKS[:1], np.array([[1.4, 1.4, 1.4]]))
+    noisy = Distance(CHECKS[:1], np.array([[1.0, 1.4, 1.8]]))
+    assert noisy.of(np.array([2.0])) < calm.of(np.array([2.0]))
+
+
+def test_moments_of_a_target() -> None:
+    found = moments("2025", {each.name: each.shipped for each in free_parameters("2025")}, 2, ("ramp",))
+    assert len(found) == 1
+    assert len(found[0]) == 2
+    assert all(value > 1.0 for value in found[0])
+
+
+def test_targets_that_are_searched_on_are_cheap() -> None:
+    fast, every = targets(searched=True), targets(searched=False)
+    assert 15 <= len(fast) < len(every)
+
+
+def test_too_small_a_budget_is_refused() -> None:
+    from experiments.calibration import calibrate
+
+    with pytest.raises(UserError, match="at least one evaluation"):
+        calibrate(budget=0)
