@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from experiments.calibration import calibrate as calibrate
+    from experiments.comparison import compare as compare
     from experiments.dashboards import dashboard as dashboard
     from experiments.discovery import discover as discover
     from experiments.events_study import shock as shock
@@ -14,8 +16,11 @@ if TYPE_CHECKING:
     from experiments.sensitivities import sensitivity as sensitivity
     from experiments.sweeps import replay as replay
     from experiments.sweeps import sweep as sweep
+    from experiments.validation import validate as validate
 
 _VERBS = {
+    "calibrate": "calibration",
+    "compare": "comparison",
     "dashboard": "dashboards",
     "discover": "discovery",
     "hypotheses": "hypothesis_tests",
@@ -26,6 +31,7 @@ _VERBS = {
     "sensitivity": "sensitivities",
     "shock": "events_study",
     "sweep": "sweeps",
+    "validate": "validation",
 }
 """Public verb -> the module that holds it. Modules are nouns: one called like its verb would hide it."""
 

@@ -22,6 +22,8 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("monetise", "experiments.experiment_commands:monetise_app", "Give apps other ways to earn, and compare."),
     ("hypotheses", "experiments.experiment_commands:hypotheses_app", "Test claims: verdicts with evidence."),
     ("shock", "experiments.experiment_commands:shock_app", "The same world with and without an event."),
+    ("calibrate", "experiments.evidence_commands:calibrate_app", "Fit free parameters to the facts."),
+    ("validate", "experiments.evidence_commands:validate_app", "The scoreboard of facts, limits and hypotheses."),
     ("kernel", "experiments.kernel:app", "What a model costs to serve on an accelerator."),
 )
 """Name, place and one line of help of every subcommand; nothing of it is imported for `--help`."""

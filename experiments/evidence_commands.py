@@ -7,13 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on standard output instead.")]
+from experiments.run_command import Json
+
 Flag = Annotated[bool, Parameter(negative="")]
 Tell = Callable[[int, int], None]
 
+validate_app = App(name="validate", help_epilogue="Example: `watersellers validate --quick --out board.html`")
+calibrate_app = App(name="calibrate", help_epilogue="Example: `watersellers calibrate --quick --out calibration.toml`")
 
+
+@validate_app.default
 def command_validate(
     scenario: str = "2025",
     /,
@@ -74,6 +79,7 @@ def command_validate(
     print_scoreboard(Console(), board)
 
 
+@calibrate_app.default
 def command_calibrate(
     scenario: str = "2025",
     /,
