@@ -149,7 +149,7 @@ def print_fault_checks(checks: "Sequence[FaultCheck]", as_json: bool) -> None:
 def print_shock(console: "Console", result: "ShockResult") -> None:
     """Print the table of differences, the reading, and who cut what when."""
     from experiments.events_study import AFTER
-    from experiments.shock_report import reading, written
+    from experiments.shock_report import called, reading, written
 
     console.print(
         f"{result.shock.title}\n{result.scenario}, month {result.month}, {result.replicates} pairs of runs, "
@@ -170,7 +170,7 @@ def print_shock(console: "Console", result: "ShockResult") -> None:
                 continue
             low, high = (written(result, outcome, value) for value in (found.low, found.high))
             cells.append(f"{written(result, outcome, found.estimate)}\n[dim]{low} to {high}[/dim]")
-        table.add_row(outcome, *cells)
+        table.add_row(called(result, outcome), *cells)
     console.print(table)
     console.print(reading(result), highlight=False)
     path = result.path()

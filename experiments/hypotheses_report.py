@@ -94,7 +94,7 @@ def _claim(section: "Section", each: "Judgement") -> None:
         words = (
             f.listed([f"{value:.3g}" for value in sensitivity.flips]) if sensitivity.flips else "nowhere in the range"
         )
-        note = f"{sensitivity.assumption.why}; the scenario has {sensitivity.used:g}; the verdict flips at {words}"
+        note = f"{sensitivity.assumption.why}; the scenario has {sensitivity.used:g}; the verdict flips {words}"
         section.chart(sensitivity.assumption.path, _curve(each, sensitivity), note=note)
 
 

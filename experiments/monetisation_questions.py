@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from experiments import formats as f
 from experiments.arm_files import Arm
 from experiments.outcomes import ratio
 from experiments.paired import Crew, Failed, Job
@@ -207,9 +208,9 @@ def _say_willingness(rows: Sequence[dict[str, Any]]) -> str:
         best = max(own, key=lambda row: row["operating_profit"])
         words.append(
             f"at {times:g} times the willingness the best of the fees is ${best['price']:g} "
-            f"(profit ${best['operating_profit'] / 1e6:.1f}m a month, {best['paid_share']:.1%} pay)"
+            f"(profit {f.money(best['operating_profit'])} a month, {best['paid_share']:.1%} pay)"
         )
-    return f"{'; '.join(words)}."
+    return f"{'; '.join(words).capitalize()}."
 
 
 def _say_open(rows: Sequence[dict[str, Any]]) -> str:

@@ -174,7 +174,7 @@ def _deciles(section: "Section", result: "MonetisationResult") -> None:
                 color=alt.Color("arm:N", sort=[arm.name for arm in result.arms]),
                 tooltip=["arm:N", "decile:O", alt.Tooltip("value:Q", format=".3~s")],
             )
-            .properties(width="container", height=300)
+            .properties(width="container", height=300, usermeta={"longest": max(len(arm.name) for arm in result.arms)})
         )
         section.chart(f"{result.names[app]}: what users of each decile leave after compute", drawn)
 

@@ -33,7 +33,7 @@ def chart(result: "ShockResult", outcome: str) -> "alt.LayerChart":
     axis = alt.Axis(format=unit)
     x = alt.X("date:T", title=None, axis=alt.Axis(format="%b %y"))
     base = alt.Chart(inline(rows)).encode(x=x)
-    title = f"{outcome}: with the event against without"
+    title = "with the event against without"
     band = base.mark_area(opacity=0.22).encode(y=alt.Y("low:Q", title=title, axis=axis), y2="high:Q")
     line = base.mark_line(point=True).encode(
         y=alt.Y("value:Q", title=title, axis=axis),
@@ -44,6 +44,15 @@ def chart(result: "ShockResult", outcome: str) -> "alt.LayerChart":
     layered: Any = alt.layer(zero, mark, band, line)
     drawn: alt.LayerChart = layered.properties(width="container", height=240)
     return drawn
+
+
+def called(result: "ShockResult", outcome: str) -> str:
+    """Say an outcome in words: the field, and the tier, region or app that it is of."""
+    parts = outcome.split(".")
+    if parts[0] == "app":
+        return f"{result.names[parts[1]]}: {parts[2].removeprefix('rev_').replace('_', ' ')}"
+    field = "equity value" if parts[0] == "value" else parts[0].replace("_", " ")
+    return f"{field}, {parts[1]}" if len(parts) > 1 else field
 
 
 def relative(result: "ShockResult", outcome: str) -> bool:
@@ -74,7 +83,7 @@ def reading(result: "ShockResult") -> str:
             found = result.difference(outcome, result.month + after)
             if found is not None:
                 said.append(f"{written(result, outcome, found.estimate)} after {after}")
-        parts.append(f"{outcome}: {f.listed(said)} months")
+        parts.append(f"{called(result, outcome)} {f.listed(said)} months")
     text = "; ".join(parts) + "."
     if result.reaction:
         day = f.listed([f"{tier} {100.0 * value:+.1f} %" for tier, value in result.reaction.items()])
@@ -102,14 +111,14 @@ def report(result: "ShockResult") -> "Report":
     section = page.section("With the event against without")
     section.text("Both worlds of a pair share their chance; the twin lacks the event and nothing else.")
     for outcome in result.treated:
-        section.chart(outcome, chart(result, outcome))
+        section.chart(called(result, outcome), chart(result, outcome))
     rows = []
     for outcome in result.treated:
         cells = []
         for after in AFTER:
             found = result.difference(outcome, result.month + after) if result.month + after < result.months else None
             cells.append(_cell(result, outcome, found))
-        rows.append([outcome, *cells])
+        rows.append([called(result, outcome), *cells])
     section.table("Differences", ["outcome", *(f"{after} months" for after in AFTER)], rows)
     path = result.path()
     if path:
