@@ -1,6 +1,7 @@
 """What differs between two runs or two stores: parameters, outcomes, bits."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +14,24 @@ if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
+LARGEST = 20
+"""Differences that the chart shows."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutcomeChange:
     """One outcome: its means over the runs that both have, and how many of those differ in any bit.
 
-    `a` and `b` are NaN where a side lacks the outcome.
+    `a` and `b` are NaN where a side lacks the outcome. From `low` to `high` lie 90 % of the differences of
+    single runs.
     """
 
     outcome: str
     a: float
     b: float
     differing_runs: int
+    low: float = math.nan
+    high: float = math.nan
 
     @property
     def difference(self) -> float:
@@ -65,16 +72,24 @@ class Comparison:
         names = ["outcome", "a", "b", "difference", "relative", "differing_runs"]
         return pd.DataFrame(rows, columns=names)
 
-    def plot(self) -> "alt.Chart":
+    def plot(self) -> "alt.LayerChart":
         """The twenty largest relative differences."""
-        import altair as alt
+        from experiments.outcome_words import written
+        from experiments.outcomes import outcome_units
+        from experiments.sweep_charts import differences
 
-        table = self.table().dropna(subset=["relative"])
-        table = table.reindex(table["relative"].abs().sort_values(ascending=False).index).head(20)
-        x = alt.X("relative:Q").title("difference, share of a").axis(format="%")
-        y = alt.Y("outcome:N", sort=table["outcome"].tolist()).title(None)
-        chart: alt.Chart = alt.Chart(table).mark_bar().encode(x=x, y=y)
-        return chart
+        table = self.table().replace([float("inf"), -float("inf")], float("nan")).dropna(subset=["relative"])
+        table = table.reindex(table["relative"].abs().sort_values(ascending=False).index).head(LARGEST)
+        units = outcome_units(table["outcome"])
+        rows = [
+            {
+                "outcome": row.outcome,
+                "relative": row.relative,
+                "words": " to ".join(written(value, units[row.outcome]) for value in (row.a, row.b)),
+            }
+            for row in table.itertuples()
+        ]
+        return differences(rows)
 
 
 def compare(
@@ -154,5 +169,7 @@ def _changes(a: "pd.DataFrame", b: "pd.DataFrame") -> tuple[OutcomeChange, ...]:
         x = a[name].to_numpy(dtype=np.float64) if name in a else missing
         y = b[name].to_numpy(dtype=np.float64) if name in b else missing
         differing = (x != y) & ~(np.isnan(x) & np.isnan(y))
-        changes.append(OutcomeChange(str(name), float(x.mean()), float(y.mean()), int(differing.sum())))
+        known = (y - x)[np.isfinite(y - x)]
+        low, high = np.quantile(known, (0.05, 0.95)).tolist() if len(known) else (np.nan, np.nan)
+        changes.append(OutcomeChange(str(name), float(x.mean()), float(y.mean()), int(differing.sum()), low, high))
     return tuple(changes)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.errors import UserError
 from experiments.samples import Value
-from experiments.stores import Store
+from experiments.stores import Store, SweepRecord
 
 if TYPE_CHECKING:
     import altair as alt
@@ -71,26 +71,13 @@ class Discovery:
 
     def plot(self) -> "alt.LayerChart":
         """Density over coverage of all boxes, the chosen one marked."""
-        import altair as alt
-        import pandas as pd
+        from experiments.sweep_charts import trade_off
 
         rows = [
-            {
-                "coverage": box.coverage,
-                "density": box.density,
-                "limits": len(box.limits),
-                "chosen": box is self.box,
-            }
+            {"coverage": box.coverage, "density": box.density, "limits": len(box.limits), "chosen": box is self.box}
             for box in self.boxes
         ]
-        base = alt.Chart(pd.DataFrame(rows), title=f"where {self.condition}").encode(
-            x=alt.X("coverage:Q").scale(domain=[0, 1]), y=alt.Y("density:Q").scale(domain=[0, 1])
-        )
-        line = base.mark_line(color="lightgrey").encode(order="coverage:Q")
-        points = base.mark_circle(size=60).encode(color="limits:O", tooltip=["coverage", "density", "limits"])
-        chosen = base.transform_filter("datum.chosen").mark_point(size=220, color="black")
-        chart: alt.LayerChart = line + points + chosen
-        return chart
+        return trade_off([{**row, "place": place} for place, row in enumerate(rows)])
 
 
 def discover(store: Store | str | Path, condition: str, *, sweep: str | None = None) -> Discovery:
@@ -99,14 +86,18 @@ def discover(store: Store | str | Path, condition: str, *, sweep: str | None = N
     Every finished run is a case. Raises UserError if the condition cannot be read, or holds always or never.
     """
     store = store if isinstance(store, Store) else Store(store)
-    record = store.sweep(sweep)
+    cases, interesting = cases_of(store, store.sweep(sweep), condition)
+    return find_box(cases, interesting, condition)
+
+
+def cases_of(store: Store, record: SweepRecord, condition: str) -> "tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]":
+    """The factors' values of every finished run of a sweep, and whether the condition holds there."""
     factors = [factor.path for factor in record.factors]
     columns = ", ".join(f'"{path}"' for path in factors)
     select = f"SELECT {columns}, coalesce(CAST(({condition}) AS BOOLEAN), false) AS interesting FROM results"
     frame = store.query(f"{select} ORDER BY point, replicate", record.id)
     interesting = frame.pop("interesting").to_numpy(dtype=bool)
-    cases = {path: frame[path].to_numpy() for path in factors}
-    return find_box(cases, interesting, condition)
+    return {path: frame[path].to_numpy() for path in factors}, interesting
 
 
 def find_box(

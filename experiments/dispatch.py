@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from experiments.workers import Report, Run, Work, Workers, failure
 CHUNK_SECONDS = 10.0
 LARGEST_CHUNK = 2_000
 DEATHS_BEFORE_FAILED = 3
+SECONDS_A_LINE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,17 +171,25 @@ def check_all_arrived(store: Store, expected: set[str]) -> None:
 
 @contextlib.contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None]]:
-    """A bar on the terminal with time left, shared and failed runs so far; give what it yields to `sweep`."""
+    """Progress on standard error with time left, shared and failed runs so far; give what it yields to `sweep`.
+
+    A bar on a terminal, elsewhere a line a minute.
+    """
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
 
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines()
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Bar(*columns) as bar:
+    with Bar(*columns, console=console) as bar:
         task = bar.add_task("runs", total=None, note="")
 
         def show(progress: Progress) -> None:
@@ -188,13 +198,27 @@ def progress_bar() -> Iterator[Callable[[Progress], None]]:
         yield show
 
 
+def _lines() -> Callable[[Progress], None]:
+    """Tell how far a sweep is in a line a minute."""
+    told = time.monotonic()
+
+    def show(progress: Progress) -> None:
+        nonlocal told
+        if time.monotonic() - told >= SECONDS_A_LINE:
+            told = time.monotonic()
+            print(f"{progress.done} of {progress.total} runs, {_note(progress)}", file=sys.stderr, flush=True)
+
+    return show
+
+
 def _note(progress: Progress) -> str:
-    left = "" if progress.seconds_left is None else f"{_duration(progress.seconds_left)} left, "
+    left = "" if progress.seconds_left is None else f"{duration(progress.seconds_left)} left, "
     shared = f"{progress.shared} in the store before, " if progress.shared else ""
     return f"{left}{shared}{progress.failed} failed"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time as people say it, such as 4 min 05 s."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

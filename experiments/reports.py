@@ -156,19 +156,26 @@ def _tied(text: object) -> "Markup":
 
 def save_chart(chart: "alt.TopLevelMixin", path: str | Path) -> Path:
     """Write one chart as a picture for a paper: PNG, SVG or PDF by the file's ending, no browser needed."""
+    return save_picture(chart.to_dict(validate=False), path)
+
+
+def save_picture(chart: Mapping[str, Any], path: str | Path) -> Path:
+    """Write one chart, given as Vega-Lite, as a picture; RunFailure where the disk refuses."""
     import vl_convert
 
     target = Path(path)
-    spec = json.dumps(_printable(chart.to_dict(validate=False)))
-    config = theme(dark=False)
-    if target.suffix == ".png":
-        target.write_bytes(vl_convert.vegalite_to_png(spec, config=config, ppi=200))
-    elif target.suffix == ".svg":
-        target.write_text(vl_convert.vegalite_to_svg(spec, config=config), encoding="utf-8")
-    elif target.suffix == ".pdf":
-        target.write_bytes(vl_convert.vegalite_to_pdf(spec, config=config))
-    else:
+    if target.suffix not in {".png", ".svg", ".pdf"}:
         raise ValueError(f"{target}: a picture ends in .png, .svg or .pdf")
+    spec, config = json.dumps(_printable(chart)), theme(dark=False)
+    try:
+        if target.suffix == ".png":
+            target.write_bytes(vl_convert.vegalite_to_png(spec, config=config, ppi=200))
+        elif target.suffix == ".svg":
+            target.write_text(vl_convert.vegalite_to_svg(spec, config=config), encoding="utf-8")
+        else:
+            target.write_bytes(vl_convert.vegalite_to_pdf(spec, config=config))
+    except OSError as error:
+        raise RunFailure(f"cannot write {target}: {error.strerror}") from error
     return target
 
 

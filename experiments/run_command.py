@@ -72,7 +72,7 @@ def run_command(
         folder = out or default_folder(spec.name, spec.seed if seed is None else seed)
         check_place(folder)
         result, many = _run(spec, replicates, seed, months, tell)
-        report = report and _can_report()
+        report = report and can_report()
         tell(0, 0)
         save(result, folder, csv=csv, report=report, replicates=many)
     _show(result, many, folder, as_json)
@@ -125,7 +125,7 @@ def _run(
     return many.first, many
 
 
-def _can_report() -> bool:
+def can_report() -> bool:
     """Return whether the libraries of the report are there; say so if they are not."""
     from importlib.util import find_spec
 

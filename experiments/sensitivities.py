@@ -62,24 +62,25 @@ class Sensitivity:
 
     def plot(self) -> "alt.LayerChart":
         """Bars with intervals, the strongest factor on top."""
-        import altair as alt
-        import pandas as pd
+        from experiments.outcome_words import short_path
+        from experiments.outcomes import outcome_units
+        from experiments.sweep_charts import indices
 
-        shown = ("total", "first") if self.method == "sobol" else ("mu_star",)
-        long = pd.DataFrame(
-            {"factor": effect.factor, "index": name, "estimate": value, "low": low, "high": high}
-            for effect in self.effects
-            for name, (value, low, high) in effect.indices.items()
-            if name in shown
-        )
-        order = self.table()["factor"].tolist()
-        base = alt.Chart(long, title=f"{self.outcome}: {self.method}").encode(
-            y=alt.Y("factor:N", sort=order).title(None), yOffset="index:N", color="index:N"
-        )
-        bars = base.mark_bar().encode(x=alt.X("estimate:Q").title("index"))
-        rules = base.mark_rule(color="black").encode(x="low:Q", x2="high:Q", color=alt.Undefined)
-        chart: alt.LayerChart = (bars + rules).properties(width=420)
-        return chart
+        kinds = ["total", "first"] if self.method == "sobol" else ["mu_star"]
+        unit = "share of variance" if self.method == "sobol" else outcome_units([self.outcome])[self.outcome]
+        rows = [
+            {"factor": short_path(each.factor), "path": each.factor, "index": kind}
+            | dict(zip(("value", "low", "high"), each.indices[kind], strict=True))
+            for each in self.effects
+            for kind in kinds
+        ]
+        return indices(rows, unit, order=[short_path(path) for path in self.table()["factor"]], kinds=kinds)
+
+    def to_html(self, path: "str | Path") -> "Path":
+        """Write the report as one HTML file that needs no network."""
+        from experiments.analysis_reports import sensitivity_report
+
+        return sensitivity_report(self).write(path)
 
 
 def sensitivity(
@@ -178,7 +179,7 @@ def _morris(record: SweepRecord, outcome: str, values: "NDArray[np.float64]") ->
     mean, spread = np.asarray(found["mu"]), np.asarray(found["sigma"])
     half = 1.96 * spread / used**0.5
     indices = {
-        "mu_star": (size, size - wide, size + wide),
+        "mu_star": (size, np.maximum(size - wide, 0.0), size + wide),
         "mu": (mean, mean - half, mean + half),
         "sigma": (spread, np.full(d, np.nan), np.full(d, np.nan)),
     }

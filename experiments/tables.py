@@ -56,7 +56,7 @@ def print_run(console: "Console", content: Mapping[str, Any], files: Mapping[str
 
 def print_scenarios(console: "Console", scenarios: list[dict[str, Any]]) -> None:
     """Print the scenarios that there are."""
-    table = _table(None, "scenario", "months", "firms", "what it is", wrap=True, text=True)
+    table = lean_table(None, "scenario", "months", "firms", "what it is", wrap=True, text=True)
     for each in scenarios:
         table.add_row(each["name"], str(each["months"]), str(each["firms"]), each["title"])
     console.print(table)
@@ -73,7 +73,7 @@ def print_parameters(console: "Console", rows: list[dict[str, Any]]) -> None:
 
 
 def _tier_table(content: Mapping[str, Any], title: str) -> "Table":
-    table = _table(title, "", *TIER_ORDER, wrap=True)
+    table = lean_table(title, "", *TIER_ORDER, wrap=True)
     bands = content["replicates"]["bands"] if "replicates" in content else None
     for name, (words, write) in FIGURES.items():
         cells = [content["tiers"][tier][name] for tier in TIER_ORDER]
@@ -91,7 +91,7 @@ def _tier_table(content: Mapping[str, Any], title: str) -> "Table":
 
 
 def _price_table(content: Mapping[str, Any]) -> "Table":
-    table = _table(
+    table = lean_table(
         "Prices, first replicate" if "replicates" in content else "Prices",
         "",
         "first",
@@ -117,7 +117,7 @@ def _price_table(content: Mapping[str, Any]) -> "Table":
 
 
 def _consumer_table(content: Mapping[str, Any]) -> "Table":
-    table = _table("Consumers", "region", "users of apps", "payers", "paid share", wrap=True)
+    table = lean_table("Consumers", "region", "users of apps", "payers", "paid share", wrap=True)
     bands = content["replicates"]["bands"] if "replicates" in content else None
     for region, each in content["consumers"].items():
         cells = [f.count(_number(each["users"])), f.count(_number(each["payers"]))]
@@ -175,11 +175,18 @@ def _value(value: Any) -> str:
     return text.replace("[", r"\[")
 
 
-def _table(title: str | None, *columns: str, wrap: bool = False, text: bool = False) -> "Table":
+def lean_table(
+    title: str | None, *columns: str, wrap: bool = False, text: bool = False, whole_names: bool = False
+) -> "Table":
+    """Return a table with a line under its head only; columns after the first to the right, unless `text`.
+
+    With `whole_names` the first column is never cut, whatever `wrap` says.
+    """
     from rich import box
     from rich.table import Table
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1))
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 or text else "right", no_wrap=not wrap)
+        whole = not wrap or (i == 0 and whole_names)
+        table.add_column(column, justify="left" if i == 0 or text else "right", no_wrap=whole, overflow="fold")
     return table

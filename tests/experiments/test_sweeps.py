@@ -321,10 +321,23 @@ def test_little_work_is_done_in_this_process() -> None:
             sweeps._workers(*options)
 
 
-def test_the_progress_bar_draws(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_a_bar_on_a_terminal_and_else_a_line_a_minute(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = Progress(3, 10, 1, 2, 3700.0)
     with progress_bar() as show:
-        show(Progress(3, 10, 1, 2, 3700.0))
-    assert "3/10 1 h 01 min left, 1 in the store before, 2 failed" in capsys.readouterr().out
+        show(progress)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(dispatch, "SECONDS_A_LINE", 0.0)
+    with progress_bar() as show:
+        show(progress)
+    assert capsys.readouterr().err == "3 of 10 runs, 1 h 01 min left, 1 in the store before, 2 failed\n"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress_bar() as show:
+        show(progress)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "1 h 01 min left, 1 in the store before, 2 failed" in said.err
 
 
 def test_the_fingerprint_sees_code_and_not_comments(tmp_path: Path) -> None:
