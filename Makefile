@@ -14,6 +14,9 @@ run: $(VENV)/.ready
 test: $(VENV)/.ready
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest $(ARGS)
 
+bench: $(VENV)/.ready
+	@$(BIN)/python -m tests.benchmarks
+
 setup: $(VENV)/.ready
 
 $(UV):

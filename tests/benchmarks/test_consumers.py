@@ -88,9 +88,7 @@ def ratios() -> Iterator[None]:
     yield
     base = MEDIANS.get("strata, 100 thousand people")
     for name, seconds in MEDIANS.items():
-        print(
-            f"\n{name}: {1e3 * seconds:.2f} ms" + (f", {seconds / base:.1f} x strata" if base else ""), end=""
-        )
+        print(f"\n{name}: {1e3 * seconds:.2f} ms" + (f", {seconds / base:.1f} x strata" if base else ""), end="")
 
 
 def measure(benchmark: Any, name: str, act: Callable[[], None], rounds: int) -> None:
@@ -125,6 +123,4 @@ def test_strata_at_scale(benchmark: Any, people: float) -> None:
 
 def test_two_hundred_strata(benchmark: Any) -> None:
     consumers, offers = opened(1e9, 17, 3, wtp_strata=16, usage_strata=5)
-    measure(
-        benchmark, f"{len(consumers.law.people)} rows x 51 options", lambda: consumers.choose(offers), 100
-    )
+    measure(benchmark, f"{len(consumers.law.people)} rows x 51 options", lambda: consumers.choose(offers), 100)
