@@ -4,8 +4,7 @@ import difflib
 import json
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
@@ -22,9 +21,10 @@ from agents.enterprise import EnterpriseSpec
 from agents.expectations import ExpectationSpec
 from agents.investors import InvestorsSpec
 from agents.lab_spec import LabSpec
-from agents.monetisation import WAYS
 from agents.parameters import Parameters, ResearchSpec, param
 from ecosystem.events import FIRM_FIELDS, Event, NewTerms
+from ecosystem.market_spec import GroupSpec, MarketSpec
+from ecosystem.provenance import ParameterRow, parameter_rows
 from ecosystem.spec_checks import check_amounts, named_cards
 from ecosystem.switches import MechanismSwitches
 
@@ -33,184 +33,6 @@ SCENARIOS = Path(__file__).parent / "scenarios"
 
 class SpecError(ValueError):
     """A scenario that cannot be run; the message names file, key, value and what is allowed."""
-
-
-class GroupSpec(Parameters):
-    """Firms under one owner. With `cash_flow` the owner has other profit pools and funds them."""
-
-    name: str = param(unit="text", source="judgement", role="fact", doc="name shown to people")
-    cash_flow: float = param(
-        0.0,
-        unit="USD/month",
-        source="F-K1",
-        ge=0,
-        role="fact",
-        doc="operating cash flow of the owner's other business that could go into AI",
-    )
-    growth: float = param(
-        0.01,
-        unit="1/month",
-        source="judgement",
-        ge=-0.1,
-        le=0.1,
-        span=(0, 0.02),
-        doc="growth of that cash flow",
-    )
-    head: str | None = param(
-        None,
-        unit="firm",
-        source="judgement",
-        role="fact",
-        doc="firm that raises money for an independent group",
-    )
-    token_transfer: float = param(
-        0.0,
-        unit="1",
-        source="judgement",
-        ge=0,
-        le=1,
-        span=(0, 1),
-        doc="transfer price of tokens inside the group: 0 is cost, 1 is the list price",
-    )
-
-
-class MarketSpec(Parameters):
-    """Numbers that hold for everybody."""
-
-    tax_rate: float = param(
-        0.16,
-        unit="1",
-        source="opening balance (M)",
-        ge=0,
-        le=1,
-        span=(0.1, 0.25),
-        doc="tax on operating profit after interest",
-    )
-    opening_growth: float = param(
-        0.08,
-        unit="1/month",
-        source="judgement",
-        ge=-0.1,
-        le=0.3,
-        span=(0.05, 0.1),
-        doc="growth that firms expect at the opening",
-    )
-    expected_utilisation: float = param(
-        0.78,
-        unit="1",
-        source="opening balance",
-        gt=0,
-        lt=1,
-        span=(0.6, 0.9),
-        doc="utilisation of clouds at the opening; other compute demand is solved from it",
-    )
-    direct_share: dict[str, float] = param(
-        {},
-        unit="1 by cloud",
-        source="opening balance",
-        role="fact",
-        doc="share of other compute demand at a cloud that others than its own group rent",
-    )
-    latency_ms: float = param(
-        50.0,
-        unit="ms/token",
-        source="kernel.md",
-        gt=0,
-        le=1000,
-        span=(20, 100),
-        doc="time per output token promised to users",
-    )
-    prompt_tokens: float = param(
-        2000.0,
-        unit="tokens",
-        source="judgement",
-        gt=0,
-        le=1e6,
-        span=(500, 8000),
-        doc="prompt length that serving layouts are solved for",
-    )
-    answer_tokens: float = param(
-        500.0,
-        unit="tokens",
-        source="judgement",
-        gt=0,
-        le=1e5,
-        span=(200, 2000),
-        doc="answer length that serving layouts are solved for",
-    )
-    reasoning_growth: float = param(
-        0.12,
-        unit="1/month",
-        source="F-P10, F-P12 bound it; judgement",
-        ge=0,
-        le=0.5,
-        span=(0.04, 0.15),
-        doc="growth of tokens per query at the opening: reasoning, longer context, agents",
-    )
-    reasoning_fade: float = param(
-        0.975, unit="1/month", source="judgement", gt=0, le=1, span=(0.93, 0.985), doc="how that growth fades"
-    )
-    taste_noise: float = param(
-        0.03,
-        unit="share of WTP",
-        source="judgement",
-        ge=0,
-        le=0.5,
-        span=(0.01, 0.08),
-        doc="standard deviation of monthly brand shocks, persistence 0.9",
-    )
-    entry_rate: float = param(
-        0.05,
-        unit="apps/month",
-        source="judgement",
-        ge=0,
-        le=5,
-        span=(0, 0.3),
-        doc="Poisson rate at which one of the scenario's entrants starts, times sentiment",
-    )
-    entry_capital: float = param(
-        2e6, unit="USD", source="judgement", ge=0, span=(0.5e6, 10e6), doc="money an entering app starts with"
-    )
-    sale_value: float = param(
-        0.4,
-        unit="book value",
-        source="behaviour.md 10",
-        ge=0,
-        le=1,
-        span=(0.2, 0.7),
-        doc="what a failed firm's assets bring",
-    )
-    default_months: int = param(
-        2,
-        unit="months",
-        source="behaviour.md 10",
-        ge=1,
-        le=24,
-        span=(1, 6),
-        doc="months of arrears without a round after which a firm fails",
-    )
-    experiment_size: float = param(
-        0.03,
-        unit="1",
-        source="judgement",
-        ge=0,
-        le=0.5,
-        span=(0.01, 0.1),
-        doc="size of apps' small experiments",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterRow:
-    """One parameter of a scenario with all that is known of it."""
-
-    path: str
-    value: Any
-    unit: str
-    span: tuple[float, float] | None
-    role: str
-    source: str
-    doc: str
 
 
 class Spec(Parameters):
@@ -411,7 +233,7 @@ class Spec(Parameters):
 
     def parameters(self) -> list[ParameterRow]:
         """Return every leaf parameter with value, unit, span, role, source and meaning, in order."""
-        return list(_rows(self, "", self.sources))
+        return list(parameter_rows(self, "", self.sources))
 
 
 def _known(path: str, name: str | None, known: Mapping[str, Any] | list[str], what: str) -> None:
@@ -531,50 +353,3 @@ def _set_path(data: dict[str, Any], path: str, value: Any, spec: Spec) -> None:
     if leaf not in place and not open_table:
         raise SpecError(f"{path}: unknown key{nearest(leaf, list(place))}")
     place[leaf] = dict(value) if isinstance(value, Mapping) else value
-
-
-def _rows(node: Any, path: str, sources: Mapping[str, str]) -> Iterator[ParameterRow]:
-    if isinstance(node, BaseModel):
-        for name, field in type(node).model_fields.items():
-            if path == "" and name == "sources":
-                continue
-            child = f"{path}.{name}" if path else name
-            value = getattr(node, name)
-            if name == "earning" and isinstance(value, dict):
-                for way, terms in value.items():
-                    yield from _rows(WAYS[way].spec.model_validate(terms), f"{child}.{way}", sources)
-                continue
-            if isinstance(value, BaseModel) or (
-                isinstance(value, dict) and any(isinstance(v, BaseModel) for v in value.values())
-            ):
-                yield from _rows(value, child, sources)
-                continue
-            if field.json_schema_extra is None:
-                continue  # the tag that says which kind of event this is
-            extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-            span = extra.get("span")
-            limits = (float(str(span[0])), float(str(span[1]))) if isinstance(span, list) else None
-            source = _source(child, sources) or str(extra.get("source", ""))
-            yield ParameterRow(
-                child,
-                value,
-                str(extra.get("unit", "")),
-                limits,
-                str(extra.get("role", "")),
-                source,
-                field.description or "",
-            )
-    elif isinstance(node, dict):
-        for key, value in node.items():
-            yield from _rows(value, f"{path}.{key}", sources)
-
-
-def _source(path: str, sources: Mapping[str, str]) -> str | None:
-    """Return the scenario's own source of a path: exact, else the longest prefix that ends in *."""
-    if path in sources:
-        return sources[path]
-    best = ""
-    for pattern in sources:
-        if pattern.endswith("*") and path.startswith(pattern[:-1]) and len(pattern) > len(best):
-            best = pattern
-    return sources[best] if best else None

@@ -93,7 +93,8 @@ class TokenCosts:
 
     @staticmethod
     def _hours(tokens: list[float], efficiency: float) -> Hours:
-        return tuple(1.0 / (t * efficiency) if t > 0.0 else math.inf for t in tokens)  # type: ignore[return-value]
+        prompt, cached, answer = (1.0 / (t * efficiency) if t > 0.0 else math.inf for t in tokens)
+        return prompt, cached, answer
 
     def _mix(self, chain: "ValueChain", cloud: str) -> list[float]:
         """Return the share of each accelerator in a cloud's H100-equivalents."""

@@ -136,7 +136,7 @@ class Search:
     def _starts(self) -> list[Any]:
         """Return optimisers that start at the shipped values, at the best of the design, and in the middle."""
         try:
-            from cmaes import CMA  # type: ignore[import-untyped, unused-ignore]
+            from cmaes import CMA
         except ImportError as error:
             raise UserError(f"a calibration needs {error.name}: pip install 'watersellers[experiments]'") from None
         best = min(self._visited, key=lambda key: self.distance.of(self._visited[key]))

@@ -39,7 +39,7 @@ from experiments.samples import (
 )
 
 if TYPE_CHECKING:
-    from ecosystem.spec import ParameterRow
+    from ecosystem.provenance import ParameterRow
 
 DRAWN = ("random", "latin-hypercube", "sobol", "morris")
 

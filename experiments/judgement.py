@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ecosystem.spec import ParameterRow, Spec
+    from ecosystem.provenance import ParameterRow
+    from ecosystem.spec import Spec
 
 TRIES = 20
 NARROWING = 0.8

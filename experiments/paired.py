@@ -57,7 +57,7 @@ class Failed:
 
 def simulate(job: Job) -> Any:
     """Run one job and return what its measure says, or `Failed` where the run broke off."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+    from threadpoolctl import threadpool_limits
 
     from ecosystem.ledger import LedgerBreach, LedgerError
 

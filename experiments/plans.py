@@ -18,7 +18,8 @@ from experiments.stores import Store, SweepRecord, run_key
 from experiments.workers import Run
 
 if TYPE_CHECKING:
-    from ecosystem.spec import ParameterRow, Spec
+    from ecosystem.provenance import ParameterRow
+    from ecosystem.spec import Spec
 
 BLOCK_POINTS = 500
 

@@ -17,7 +17,8 @@ from experiments.errors import UserError
 from experiments.worlds import EVIDENCE
 
 if TYPE_CHECKING:
-    from ecosystem.spec import ParameterRow, Spec
+    from ecosystem.provenance import ParameterRow
+    from ecosystem.spec import Spec
     from experiments.stores import Store
 
 SHIPPED = EVIDENCE / "robustness"

@@ -288,7 +288,7 @@ def run(
     lengthens it. `overrides`: dotted path -> value. SpecError for a scenario that cannot be run, RunFailure
     for a run that breaks off.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+    from threadpoolctl import threadpool_limits
 
     from ecosystem.model import ValueChain
 

@@ -14,7 +14,7 @@ from experiments.summaries import plain
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ecosystem.spec import ParameterRow
+    from ecosystem.provenance import ParameterRow
     from experiments.samples import Factor
     from experiments.stores import Store, SweepRecord
 

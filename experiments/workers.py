@@ -80,7 +80,7 @@ def outcomes_of(work: Work, run: Run) -> dict[str, float]:
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Numerical libraries use one thread: equal bits everywhere, and no workers in each other's way."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
         yield

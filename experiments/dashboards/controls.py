@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ecosystem.spec import ParameterRow, Spec
+from ecosystem.provenance import ParameterRow
+from ecosystem.spec import Spec
 from experiments.dashboards.session import value_at
 
 WITHOUT_SPAN = (0.25, 4.0)

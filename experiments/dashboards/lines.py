@@ -163,20 +163,24 @@ def _paid_share(run: RunResult) -> Mapping[str, Floats]:
     }
 
 
+API_CALLS = "rev_api_calls"
 STREAMS = {
     "rev_subscriptions": "subscriptions",
     "rev_metered": "metered use",
     "rev_advertising": "advertising",
-    "rev_api_calls": "API calls",
+    API_CALLS: "search calls",
     "rev_commission": "commissions",
     "rev_other": "other ways",
 }
 
 
 def _streams(run: RunResult) -> Mapping[str, Floats]:
-    """Return what apps earn by way of earning; ways that bring in nothing are left out."""
-    content = {name: run.field(field).sum(axis=1) for field, name in STREAMS.items()}
-    return {name: values for name, values in content.items() if values.any() or name == "subscriptions"}
+    """Return what final buyers pay, by stream: what apps earn, and tokens that enterprises buy; empty ones left out."""
+    earned = {field: run.field(field).sum(axis=1) for field in STREAMS}
+    final = sum((values for field, values in earned.items() if field != API_CALLS), np.zeros(run.months))
+    content = {"tokens to enterprises": run.markets["final_demand"] - final}
+    content |= {STREAMS[field]: values for field, values in earned.items()}
+    return {name: values for name, values in content.items() if values.any()}
 
 
 CHARTS: tuple[LineChart, ...] = (
@@ -184,7 +188,7 @@ CHARTS: tuple[LineChart, ...] = (
     LineChart("prices", "Prices", "first month = 100, logarithmic", "1", _prices, log=True),
     LineChart("users", "Users of AI apps by region", "people", "1", _users),
     LineChart("paid", "Share of users who pay", "% of users", "%", _paid_share),
-    LineChart("streams", "Revenue of apps by way of earning", "USD a month", "USD", _streams, stacked=True),
+    LineChart("streams", "Revenue by stream", "USD a month", "USD", _streams, stacked=True),
     LineChart("cash", "Cash by tier", "USD", "USD", _by_tier("cash")),
 )
 """The charts over time, in the order of the page."""

@@ -56,7 +56,11 @@ class Page:
         ui.add_head_html(f"<script>{SCRIPT}</script>{SCHEME}")
         ui.on("scheme", lambda event: self.recolour(bool(event.args)))
         self._header()
-        with ui.left_drawer().props("width=330 breakpoint=1000 bordered").classes("p-3") as drawer:
+        with (
+            ui.left_drawer(value=False)
+            .props("show-if-above width=330 breakpoint=1000 bordered")
+            .classes("p-3") as drawer
+        ):
             self.sidebar = Sidebar(self)
         self.drawer = drawer
         self._main()
@@ -97,6 +101,7 @@ class Page:
             rows = pictures.network_rows(self.session.result())
             with ui.element("div").classes("scroll"):
                 self.network = ui.echart({}, on_point_click=self._pick, renderer="svg").classes("wide").mark("network")
+                self.network.props('role=img aria-label="The value chain: firms by tier and the flows between them"')
             self.network.style(f"height: {(rows + 2) * pictures.ROW}px")
         with ui.element("div").classes("card"):
             names = {info.id: info.name for info in self.session.result().firm_list}
@@ -114,6 +119,7 @@ class Page:
                     ui.label(chart.title).classes("head")
                     ui.label(chart.unit).classes("soft")
                     self.charts[chart.key] = ui.echart({}, renderer="svg").classes("line").mark(f"chart-{chart.key}")
+                    self.charts[chart.key].props(f'role=img aria-label="{chart.title}, {chart.unit}"')
         with ui.element("div").classes("card"):
             self.sankey_title = ui.label().classes("head")
             ui.label(
@@ -122,6 +128,7 @@ class Page:
             ).classes("soft")
             with ui.element("div").classes("scroll"):
                 self.sankey = ui.echart({}, renderer="svg").classes("wide").style("height: 460px").mark("sankey")
+                self.sankey.props('role=img aria-label="Where the dollars of the last year come from and end"')
 
     # --- what the user does --------------------------------------------------------------------------------
 
@@ -276,12 +283,11 @@ class Page:
         """Draw the network, the firm and the Sankey."""
         self._drew_pictures = time.monotonic()
         result, colours = self.session.result(), look(self.dark)
-        self.network_title.set_text(pictures.network_title(result))
-        self.sankey_title.set_text(pictures.sankey_title(result))
-        for element, options in (
-            (self.network, pictures.network_options(result, colours, self.firm)),
-            (self.sankey, pictures.sankey_options(result, colours)),
+        for label, element, (title, options) in (
+            (self.network_title, self.network, pictures.network_picture(result, colours, self.firm)),
+            (self.sankey_title, self.sankey, pictures.sankey_picture(result, colours)),
         ):
+            label.set_text(title)
             element.options.clear()
             element.options.update(options)
             element.update()

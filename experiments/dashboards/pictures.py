@@ -18,9 +18,13 @@ ROW = 34
 """Height of a firm in its column, pixels."""
 
 
-def network_options(run: RunResult, look: Look, chosen: str | None = None) -> Options:
-    """Return the value chain of the last year: firms by tier, flows as width, the seller's margin as colour."""
+def network_picture(run: RunResult, look: Look, chosen: str | None = None) -> tuple[str, Options]:
+    """Return title and drawing of the last year: firms by tier, flows as width, the seller's margin as colour."""
     nodes, edges = network(run)
+    return _network_title(nodes, edges), _network_options(nodes, edges, look, chosen)
+
+
+def _network_options(nodes: dict[str, Node], edges: list[Edge], look: Look, chosen: str | None) -> Options:
     tallest = max(node.y for node in nodes.values())
     widest = max((edge.value for edge in edges), default=1.0)
     largest = max((node.revenue for node in nodes.values()), default=1.0)
@@ -76,9 +80,7 @@ def network_rows(run: RunResult) -> int:
     return max(sum(node.column == column for node in nodes.values()) for column in COLUMNS)
 
 
-def network_title(run: RunResult) -> str:
-    """Say what is seen in the network."""
-    nodes, edges = network(run)
+def _network_title(nodes: dict[str, Node], edges: list[Edge]) -> str:
     if not edges:
         return "Nobody trades."
     edge = edges[-1]
@@ -155,13 +157,19 @@ def _link(edge: Edge, nodes: dict[str, Node], widest: float) -> Options:
 
 # --- the dollar -------------------------------------------------------------------------------------------
 
+Dollars = dict[tuple[str, str, str], float]
+"""USD a year by (source, tier in which it ends, what it ends as)."""
 _SOURCES = {"parents": "owners of integrated firms", "opening cash": "cash from before", "lenders": "lenders' loans"}
 KEPT_END = "kept, owners or tax"
 
 
-def sankey_options(run: RunResult, look: Look) -> Options:
-    """Return where the dollars of the last year come from, in which tier they end, and as what."""
+def sankey_picture(run: RunResult, look: Look) -> tuple[str, Options]:
+    """Return title and drawing of the last year's dollars: where from, in which tier they end, and as what."""
     flows = _dollars(run)
+    return _sankey_title(flows), _sankey_options(flows, look)
+
+
+def _sankey_options(flows: Dollars, look: Look) -> Options:
     total = sum(flows.values())
     first: dict[tuple[str, str], float] = {}
     second: dict[tuple[str, str], float] = {}
@@ -212,10 +220,9 @@ def _hue(look: Look, name: str, place: int, ends: set[str]) -> str:
     return look.colour(name, place)
 
 
-def sankey_title(run: RunResult) -> str:
-    """Say in which hands most of the money stays."""
+def _sankey_title(flows: Dollars) -> str:
     kept: dict[str, float] = {}
-    for (_, tier, end), value in _dollars(run).items():
+    for (_, tier, end), value in flows.items():
         if end == KEPT_END:
             kept[tier] = kept.get(tier, 0.0) + value
     if not kept:
@@ -227,7 +234,7 @@ def sankey_title(run: RunResult) -> str:
     )
 
 
-def _dollars(run: RunResult) -> dict[tuple[str, str, str], float]:
+def _dollars(run: RunResult) -> Dollars:
     """Return USD a year by (source, tier in which it ends, what it ends as)."""
     from ecosystem.attribution import KEPT, follow_the_dollar
     from experiments.dollars import OTHER, OUTSIDE
@@ -235,7 +242,7 @@ def _dollars(run: RunResult) -> dict[tuple[str, str, str], float]:
     span = window(run.months)
     table = follow_the_dollar(run.flows_of(span)).by_source()
     yearly = 12.0 / (span.stop - span.start)
-    result: dict[tuple[str, str, str], float] = {}
+    result: Dollars = {}
     for i, (source, _) in enumerate(table.sources):
         for (tier, kind), share in zip(table.ends, table.share[i].tolist(), strict=True):
             owner = f"spent or kept by {tier}" if tier in TIER_ORDER else "paid directly"

@@ -14,7 +14,7 @@ def serve(scenario: str, *, seed: int | None, port: int, show: bool) -> None:
     """Open the scenario, find a port and serve until the process is stopped."""
     check_installed()
     from nicegui import ui
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+    from threadpoolctl import threadpool_limits
 
     from experiments.dashboards.page import build
     from experiments.dashboards.session import Session

@@ -70,9 +70,7 @@ class ReferenceConsumers(mesa.Model):
         """Return the option held at a place: a trial holds the cheapest open tier."""
         if place < TRIAL:
             return place
-        open_tiers = [
-            o for o, a in enumerate(self.offers.app) if a == place - TRIAL and self.offers.available[o] > 0
-        ]
+        open_tiers = [o for o, a in enumerate(self.offers.app) if a == place - TRIAL and self.offers.available[o] > 0]
         return min(open_tiers, key=lambda o: float(self.offers.fee[o])) if open_tiers else NONE
 
     def choose(self, offers: ConsumerOffers) -> None:
@@ -108,9 +106,7 @@ class ReferenceConsumers(mesa.Model):
         users: Counter[Cell] = Counter()
         for (row, option), count in held.items():
             weight = offers.ad_load[option] * offers.eligible[option]
-            ads[row, int(offers.app[option])] += (
-                count * weight * (1 + spec.disclosure_loss * offers.disclosed[option])
-            )
+            ads[row, int(offers.app[option])] += count * weight * (1 + spec.disclosure_loss * offers.disclosed[option])
             users[row, int(offers.app[option])] += count
         for row in range(len(self.law.people)):
             for option in range(len(offers.app)):
@@ -204,9 +200,7 @@ class ReferenceConsumers(mesa.Model):
             valued = served
         felt = spec.fast_weight * self.fast[row, option] + (1 - spec.fast_weight) * self.slow[row, option]
         money = wtp * answer * valued**spec.usage_curvature * trust - payment - offers.fee[option]
-        money += wtp * (
-            offers.brand[app] + spec.word_of_mouth * self.share[app] - self.law.ad_dislike[row] * felt
-        )
+        money += wtp * (offers.brand[app] + spec.word_of_mouth * self.share[app] - self.law.ad_dislike[row] * felt)
         utility = money / (spec.price_scale * wtp)
         if row >= self.law.firsts:
             utility += spec.lambda_app * math.log(1 - self.first[app])

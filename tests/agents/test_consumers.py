@@ -131,9 +131,7 @@ def test_brands_of_apps_without_users_are_left_alone_and_impossible_openings_ref
         calibrate_brands(ChoiceLaw(WEST), replace(terms, available=np.zeros(12)), users)
 
 
-@pytest.mark.parametrize(
-    ("region", "fee", "target"), [({}, 20.0, 0.05), (CHINA, 9.4, 0.015)], ids=["West", "China"]
-)
+@pytest.mark.parametrize(("region", "fee", "target"), [({}, 20.0, 0.05), (CHINA, 9.4, 0.015)], ids=["West", "China"])
 def test_paid_conversion_with_a_free_tier(region: dict[str, float], fee: float, target: float) -> None:
     spec, terms, users = ConsumersSpec(**cast(Any, region)), offers(fee=fee), 0.3 * USERS
     assert opening_conversion(spec, terms, users) == pytest.approx(target, rel=0.05)
@@ -144,8 +142,7 @@ def test_paid_conversion_with_a_free_tier(region: dict[str, float], fee: float, 
 
 def test_a_better_free_tier_lowers_conversion() -> None:
     conversion = [
-        opening_conversion(WEST, offers(quota=q, gap=g), USERS)
-        for q, g in ((100, 0.4), (250, 0.4), (250, 0.2))
+        opening_conversion(WEST, offers(quota=q, gap=g), USERS) for q, g in ((100, 0.4), (250, 0.4), (250, 0.2))
     ]
     assert conversion[0] > conversion[1] > conversion[2]
 
@@ -273,9 +270,7 @@ def test_scale_of_wtp_moves_payers() -> None:
 @pytest.mark.parametrize("sampling", [False, True])
 def test_people_are_conserved_through_entry_exit_ads_and_marketing(sampling: bool) -> None:
     terms = offers()
-    terms = replace(
-        terms, available=np.array([1.0] * 8 + [0.0] * 4), overage=np.array([BLOCKED, THROTTLED] * 6)
-    )
+    terms = replace(terms, available=np.array([1.0] * 8 + [0.0] * 4), overage=np.array([BLOCKED, THROTTLED] * 6))
     users = np.array([350e6, 90e6, 60e6, 40e6, 0.0, 0.0])
     consumers, terms = opened(WEST, terms, users, sampling)
     total = consumers.people.sum() + consumers.unaware.sum()
@@ -456,6 +451,4 @@ def _agree_on_probabilities(consumers: Consumers, terms: ConsumerOffers, seed: i
     leaving = consumers.law.leaving(terms, shares, terms.fee)
     for row in range(rows):
         assert_allclose(reference.shares(row), shares[row], rtol=1e-8, atol=1e-250)
-        assert_allclose(
-            [reference.leaving(row, o) for o in range(-1, 6)], np.roll(leaving[row], 1), rtol=1e-8
-        )
+        assert_allclose([reference.leaving(row, o) for o in range(-1, 6)], np.roll(leaving[row], 1), rtol=1e-8)

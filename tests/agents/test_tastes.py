@@ -96,9 +96,7 @@ def test_nested_logit_is_a_probability_and_equals_its_definition(
     assert_allclose(shares.sum(), 1.0, rtol=1e-12)
     assert_allclose(utility, [np.logaddexp(any_app, outside)], rtol=1e-9, atol=1e-9)
     for option, a in enumerate(app):
-        log_share = (
-            v[option] / lambda_tier - inside[a] / lambda_tier + inside[a] / lambda_app - any_app / lambda_app
-        )
+        log_share = v[option] / lambda_tier - inside[a] / lambda_tier + inside[a] / lambda_app - any_app / lambda_app
         log_share += any_app - np.logaddexp(any_app, outside)
         assert_allclose(shares[0, option], math.exp(log_share), rtol=1e-8, atol=1e-200)
 
@@ -121,9 +119,7 @@ def test_closed_option_is_never_chosen() -> None:
     cost=st.floats(0.0, 6.0),
     outside=st.floats(-3.0, 3.0),
 )
-def test_inertia_of_a_plain_logit_is_the_switching_cost_logit(
-    v: list[float], cost: float, outside: float
-) -> None:
+def test_inertia_of_a_plain_logit_is_the_switching_cost_logit(v: list[float], cost: float, outside: float) -> None:
     shares = nested_logit_shares(np.array([v]), np.arange(4), 1.0, 1.0, outside)[0][0]
     leave = leaving_propensity(shares, cost)
     weight = np.exp(np.array([*v, outside]))
@@ -154,9 +150,7 @@ def test_adoption_from_nothing_is_the_exact_bass_curve(months: int) -> None:
 def test_quota_use_is_the_mean_of_capped_months() -> None:
     usage, quota = np.array([40.0, 400.0]), np.array([100.0, np.inf])
     served, hit = quota_use(usage, quota, 0.7)
-    months = usage[:, None] * np.exp(
-        0.7 * np.random.default_rng(1).standard_normal((2, 400_000)) - 0.5 * 0.49
-    )
+    months = usage[:, None] * np.exp(0.7 * np.random.default_rng(1).standard_normal((2, 400_000)) - 0.5 * 0.49)
     assert_allclose(served[:, 0], np.minimum(months, 100.0).mean(axis=1) / usage, rtol=5e-3)
     assert_allclose(hit[:, 0], (months > 100.0).mean(axis=1), atol=2e-3)
     assert_allclose(served[:, 1], 1.0)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+from threadpoolctl import threadpool_limits
 
 from ecosystem.ledger import IDENTITY_TOLERANCE
 from ecosystem.model import ValueChain

@@ -247,9 +247,7 @@ def test_firm_that_only_receives_no_flow_and_default() -> None:
     ledger.write_off("app")
     ledger.close_month()
     assert_rows_sum_to_one_dollar(ledger.flows())
-    assert cents_per_final_dollar(ledger.flows(), FINAL) == pytest.approx(
-        {"app": 0.0, "lab": 100.0, "chip": 0.0}
-    )
+    assert cents_per_final_dollar(ledger.flows(), FINAL) == pytest.approx({"app": 0.0, "lab": 100.0, "chip": 0.0})
 
 
 def test_money_between_sources_and_past_the_firms() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from agents.lab import SIZES
 from ecosystem.model import ValueChain
-from ecosystem.spec import ParameterRow, Spec, SpecError
+from ecosystem.provenance import ParameterRow
+from ecosystem.spec import Spec, SpecError
 from ecosystem.token_costs import dot
 
 SLACK = 1e-9

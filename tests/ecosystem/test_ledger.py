@@ -225,9 +225,7 @@ def test_any_history_balances(history: list[tuple[str, str, str, str, float]]) -
             owed[payer] = owed.get(payer, 0.0) + amount - paid
         assert all(ledger.cash(account) >= 0.0 for account in ACCOUNTS)
     ledger.close_month()
-    assert [ledger.arrears(firm) for firm in FIRMS] == pytest.approx(
-        [owed[firm] for firm in FIRMS], rel=1e-9, abs=1e-3
-    )
+    assert [ledger.arrears(firm) for firm in FIRMS] == pytest.approx([owed[firm] for firm in FIRMS], rel=1e-9, abs=1e-3)
     flows = ledger.flows()
     limited = np.array([account.limited for account in flows.accounts])
     change = (flows.received() - flows.paid())[limited]

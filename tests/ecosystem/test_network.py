@@ -110,9 +110,7 @@ def test_tier_accounts(flows: Flows) -> None:
 
 
 def test_concentration(flows: Flows) -> None:
-    assert concentration(flows) == pytest.approx(
-        {"chip": 0.9**2 + 0.1**2, "cloud": 1.0, "lab": 1.0, "app": 1.0}
-    )
+    assert concentration(flows) == pytest.approx({"chip": 0.9**2 + 0.1**2, "cloud": 1.0, "lab": 1.0, "app": 1.0})
 
 
 def test_upstreamness_counts_sales_to_final_use(flows: Flows) -> None:

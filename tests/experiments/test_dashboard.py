@@ -190,19 +190,20 @@ def test_a_scenario_from_a_file_is_saved_whole(tmp_path: Path) -> None:
 def test_the_pictures_show_all_tiers(session: Session) -> None:
     steps(session, 11)
     result = session.result()
-    network = pictures.network_options(result, look(False), "alpha")
+    title, network = pictures.network_picture(result, look(False), "alpha")
+    assert "a year" in title
     nodes = network["series"][0]["data"]
     assert {node["tier"] for node in nodes} == {*COLUMNS}
     links = network["series"][0]["links"]
     assert {link["source"] for link in links} | {link["target"] for link in links} <= {node["id"] for node in nodes}
     assert max(link["lineStyle"]["width"] for link in links) == pytest.approx(pictures.WIDEST)
-    sankey = pictures.sankey_options(result, look(True))["series"][0]
+    title, drawn = pictures.sankey_picture(result, look(True))
+    assert "stays with" in title
+    sankey = drawn["series"][0]
     names = [node["name"] for node in sankey["data"]]
     assert len(names) == len({*names})
     assert {"households", "spent or kept by chips", "wages", pictures.KEPT_END} <= {*names}
     json.dumps([network, sankey], allow_nan=False)
-    assert "a year" in pictures.network_title(result)
-    assert "stays with" in pictures.sankey_title(result)
     assert pictures.profit_sentence(result).startswith("Chips earn $")
     assert pictures.month_name(result) == "December 2025"
 
@@ -210,7 +211,7 @@ def test_the_pictures_show_all_tiers(session: Session) -> None:
 def test_the_sankey_loses_no_dollar(session: Session) -> None:
     steps(session, 11)
     result = session.result()
-    links = pictures.sankey_options(result, look(False))["series"][0]["links"]
+    links = pictures.sankey_picture(result, look(False))[1]["series"][0]["links"]
     tiers = {link["target"] for link in links if link["source"] == "households"}
     for tier in tiers:
         into = sum(link["value"] for link in links if link["target"] == tier)
