@@ -33,14 +33,16 @@ PHASES = (
     "events", "investment", "chip_phase", "cloud_phase", "lab_phase", "app_phase", "demand", "serve", "settle",
     "collect",
 )  # fmt: skip
-MEMORY = """
-import resource, sys
+PEAK = "print(next(int(x.split()[1]) for x in open('/proc/self/status') if x.startswith('VmHWM')) / 1024)"
+"""A process's own peak of resident memory, MB: `ru_maxrss` begins with that of the process that started it."""
+MEMORY = f"""
+import sys
 from experiments.runs import outcomes
 from tests.benchmarks.many_firms import many_firms
 copies, months, runs = map(int, sys.argv[2:])
 for replicate in range(runs):
     outcomes(sys.argv[1] if copies == 1 else many_firms(copies), months=months, replicate=replicate)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+{PEAK}
 """
 
 
@@ -158,23 +160,29 @@ def start_up(rounds: int = 7) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A sweep of `runs` runs: seconds on the wall and of the processors with one and two workers, and in the runs."""
+    """A sweep of `runs` runs: seconds on the wall with one and two workers, in the runs, and of the processors.
+
+    `start` and `each`: processor seconds of two workers before their first run, and of a further run.
+    """
 
     runs: int
     wall: tuple[float, float]
-    cpu: tuple[float, float]
     inside: float
+    start: float
+    each: float
 
 
 def sweep_throughput(folder: Path, runs: int, months: int) -> Sweep:
     """Sweep `2025` with one and with two workers."""
-    sweep(taxes("2025", 2, months), folder / "warm", workers=1)
+    few = 2
+    sweep(taxes("2025", few, months), folder / "warm", workers=1)
     wall, cpu = [], []
-    for workers in (1, 2):
+    for number, workers in ((few, 2), (runs, 2), (runs, 1)):
         before = time.process_time() + _children()
-        wall.append(sweep(taxes("2025", runs, months), folder / str(workers), workers=workers).seconds)
+        wall.append(sweep(taxes("2025", number, months), folder / f"{number}-{workers}", workers=workers).seconds)
         cpu.append(time.process_time() + _children() - before)
-    return Sweep(runs, (wall[0], wall[1]), (cpu[0], cpu[1]), run_seconds(Store(folder / "1")))
+    each = (cpu[1] - cpu[0]) / (runs - few)
+    return Sweep(runs, (wall[2], wall[1]), run_seconds(Store(folder / f"{runs}-1")), cpu[0] - few * each, each)
 
 
 def parent_seconds(folder: Path, runs: int = 5_000) -> float:

@@ -19,12 +19,12 @@ from tests.experiments.fake_runs import RUNNER, FakeSpec
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PARENT_MEMORY = """
-import resource, sys
+import sys
 from tests.benchmarks.test_sweeps import elasticities, fakes
 from experiments.sweeps import sweep
 if __name__ == "__main__":
     sweep(elasticities(int(sys.argv[2])), sys.argv[1], workers=2, **fakes())
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024)
 """
 
 
