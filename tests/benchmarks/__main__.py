@@ -65,7 +65,8 @@ def whole_runs() -> Iterator[Row]:
     yield Row(
         "`2025` with 10x firms, 60 months", "1.5 s", f"{many.whole:.1f} s", many.whole < 1.5,
         f"opening {many.opening:.1f} s, {1e3 * many.months / 60:.0f} ms a month, "
-        f"{many.months / real.months:.0f} times one copy for ten times the firms: a little more than linear, for every app that weighs its supplier "
+        f"{many.months / real.months:.0f} times one copy for ten times the firms: a little more than "
+        "linear, for every app that weighs its supplier "
         "has every lab quote",
     )  # fmt: skip
 
