@@ -1,13 +1,15 @@
 """The documentation does what it says: marked blocks are run, generated pages are fresh, links lead somewhere."""
 
-import importlib
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from agents.monetisation import WAYS
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
@@ -31,11 +33,12 @@ def command(line: str) -> None:
 
 
 @pytest.fixture
-def _ways_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+def _ways_as_they_were() -> Iterator[None]:
     """Take out again what a how-to registers."""
-    monkeypatch.setattr("agents.monetisation.WAYS", ways := dict(importlib.import_module("agents.monetisation").WAYS))
-    for module in ("agents.app", "agents.app_spec", "ecosystem.model", "ecosystem.spec", "ecosystem.accounts"):
-        monkeypatch.setattr(f"{module}.WAYS", ways)
+    before = dict(WAYS)
+    yield
+    WAYS.clear()
+    WAYS.update(before)
 
 
 @pytest.mark.usefixtures("_ways_as_they_were")
