@@ -17,8 +17,8 @@ from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
 from experiments.runs import outcomes
 
-WARM_UP = 50
-"""Runs after which caches are full."""
+WARM_UP = 400
+"""Runs after which caches are full and the allocator has seen the largest model."""
 GROWTH = 8.0
 """MB that a process may grow in all runs after that; an allocator's noise."""
 LONG = 600
