@@ -244,10 +244,11 @@ def effect(claim: Claim, values: Sequence[Value | Failed]) -> float:
 
 
 def _judge(claim: Claim, main: Finding, sides: Mapping[str, Sequence[Finding]], court: Court) -> Judgement:
+    treated = court.worlds_of(Case(claim, claim.statement), 0)[0][1]
     sensitivities = tuple(
         Sensitivity(
             each,
-            first_value(court.base(claim), each.path),
+            first_value(treated, each.path),
             tuple(sides[each.path]),
             flips(claim, each.values, sides[each.path]),
         )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ecosystem.spec import Spec
-from experiments.claim_files import Claim, World, load_claims, read_claim, shipped, spread
+from experiments.claim_files import Claim, World, first_value, load_claims, read_claim, shipped, spread
 from experiments.control_worlds import WORLDS
 from experiments.errors import UserError
 from experiments.hypothesis_tests import SIDE, Case, Court, effect, hypotheses
@@ -55,6 +55,8 @@ def test_every_world_of_every_claim_can_be_built(name: str, scenario: str) -> No
     cases = [Case(claim, "main")]
     cases += [Case(claim, c.name, tuple(c.set.items()), (), c.treated_only) for c in claim.conditions]
     cases += [Case(claim, a.path, ((a.path, v),), (), a.treated_only) for a in claim.assumes for v in a.values]
+    treated = court.worlds_of(cases[0], 0)[0][1]
+    assert all(math.isfinite(first_value(treated, each.path)) for each in claim.assumes)
     for case in cases:
         worlds = court.worlds_of(case, 0)
         assert len(worlds) == (len(claim.levels) or (1 if claim.kind == "value" else 2))
