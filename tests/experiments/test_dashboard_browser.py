@@ -69,7 +69,10 @@ def stopped(server: subprocess.Popen[str]) -> int:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    server, said = started("--port", "18765")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server, said = started("--port", str(port))
     found = ADDRESS.search(said)
     assert found is not None, said
     yield found[0]
