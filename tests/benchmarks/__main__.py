@@ -173,7 +173,7 @@ def page(rows: list[Row], by_phase: dict[str, dict[str, float]], load: float) ->
         "# Speed and memory",
         "",
         "Made by `python -m tests.benchmarks`. Times are process seconds on one core, the least of several rounds in a "
-        "warm process, unless it says wall. Other work on the machine raises them too, for caches and cores are shared: "
+        "warm process, unless it says wall. Other work on the machine raises them, for caches and cores are shared: "
         "at a load of 10 on two cores by half, and wall times and the parallel efficiency then say nothing.",
         "",
         f"{measures.machine_name()}; {time.strftime('%Y-%m-%d')}; load of the machine at the start {load:.1f}.",
