@@ -29,6 +29,8 @@ from experiments.worlds import read_evidence, worlds
 Status = Literal["pass", "miss", "not computed"]
 Section = Literal["targets", "facts", "sizes", "readings"]
 SECTIONS: tuple[Section, ...] = ("targets", "facts", "sizes", "readings")
+FEWEST_RIGHT = 0.5
+"""Share of replicates that have to be right on their own: a mean between two wrong answers is no right one."""
 Key = tuple[str, str, str]
 """World, moment and its arguments as text: one value of a run."""
 
@@ -144,7 +146,8 @@ def judge(section: str, check: Check, numbers: Sequence[float], problem: str = "
         return Row(section, check.id, check.ref, check.title, expected, "nothing", "miss", check.source, note)
     interval = mean_interval(np.array(known))
     ends = (interval.low, interval.high) if len(known) > 1 else (interval.estimate, interval.estimate)
-    passed = _inside(check, interval.estimate) and _on_side(check, ends)
+    right = sum(_inside(check, x) and check.sign * (x - check.null) >= 0.0 for x in known) / len(numbers)
+    passed = _inside(check, interval.estimate) and _on_side(check, ends) and right >= FEWEST_RIGHT
     return Row(
         section=section,
         id=check.id,
@@ -160,7 +163,7 @@ def judge(section: str, check: Check, numbers: Sequence[float], problem: str = "
         low=ends[0],
         high=ends[1],
         n=len(known),
-        right=sum(_inside(check, x) and check.sign * (x - check.null) >= 0.0 for x in known) / len(numbers),
+        right=right,
     )
 
 

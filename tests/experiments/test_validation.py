@@ -88,6 +88,7 @@ def test_incoherent_checks_are_refused(changes: dict[str, object]) -> None:
         ([1.10, 1.12, 1.11], {"sign": -1, "null": 1.0}, "miss"),
         ([math.nan, math.nan], {}, "miss"),
         ([math.nan, 0.5, 0.5], {"band": [0.4, 0.6]}, "pass"),
+        ([0.0, 0.0, 1.0, 1.0], {"band": [0.4, 0.6]}, "miss"),
     ],
 )
 def test_verdict(numbers: list[float], changes: dict[str, object], status: str) -> None:
