@@ -120,8 +120,7 @@ def sweeps(folder: Path) -> Iterator[Row]:
     yield Row(
         "10,000 runs of `2025` x 36 months, 2 cores", "20 min", f"{minutes:.0f} min", minutes < 20,
         f"extrapolated from {found.runs} runs on two workers: {each:.2f} processor seconds a run and {found.start:.1f} "
-        f"s for the start of the workers; on the wall they took {found.wall[1]:.0f} s here. A run of 36 months is an "
-        "opening and the months; both are at their limit as said above",
+        f"s for the start of the workers; on the wall they took {found.wall[1]:.0f} s here.",
     )  # fmt: skip
     efficiency = found.wall[0] / (2 * found.wall[1])
     yield Row(
