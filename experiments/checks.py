@@ -53,6 +53,8 @@ class Check(BaseModel):
     null: float = 0.0
     source: str
     note: str = ""
+    given: bool = False
+    """A parameter, a switch or the opening decides it: a pass is no prediction."""
     why_not: str = ""
 
     @model_validator(mode="after")
@@ -95,6 +97,7 @@ class Row:
     high: float = math.nan
     n: int = 0
     right: float = math.nan
+    given: bool = False
 
 
 def argument_text(arguments: Mapping[str, Any]) -> str:
@@ -164,6 +167,7 @@ def judge(section: str, check: Check, numbers: Sequence[float], problem: str = "
         high=ends[1],
         n=len(known),
         right=right,
+        given=check.given,
     )
 
 

@@ -273,7 +273,7 @@ def integrated_above(treated: Sequence[Paths], control: Sequence[Paths], large: 
     return _integrated(treated, large, above=True) - _integrated(control, large, above=True)
 
 
-def integrated_below(treated: Sequence[Paths], control: Sequence[Paths], small: float = 3e7) -> float:
+def integrated_below(treated: Sequence[Paths], control: Sequence[Paths], small: float = 7e7) -> float:
     """Return by how much the share of small buyers (queries a month) that integrate rises."""
     return _integrated(treated, small, above=False) - _integrated(control, small, above=False)
 

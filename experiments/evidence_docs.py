@@ -25,7 +25,6 @@ class Claim(BaseModel):
     rows: list[str]
     says: str
     checks: list[str]
-    agree_if: Literal["pass", "miss"] = "pass"
     condition: str = ""
     why: str
 
@@ -53,7 +52,7 @@ def verdicts(board: "Scoreboard") -> list[Verdict]:
 
 def _verdict(claim: Claim, rows: "tuple[Row, ...]") -> Verdict:
     computed = [row for row in rows if row.status != "not computed"]
-    agreeing = sum(row.status == claim.agree_if for row in computed)
+    agreeing = sum(row.status == "pass" for row in computed)
     stance: Stance
     if not computed:
         stance = "not computed"
@@ -97,8 +96,10 @@ def sources_page(board: "Scoreboard") -> str:
         "",
         _made(board),
         "",
-        "What the five news documents that started this project say, and what the model says of it. *agree*, *differ* "
-        "and *conditional* follow from the verdicts of the scoreboard ([evidence](evidence.md)), not from the text.",
+        "What the five news documents that started this project say, and what the model says of it. Figures and "
+        "verdicts of checks are those of the scoreboard ([evidence](evidence.md)). *agree*: all checks of the claim "
+        "pass; *differ*: none does; *conditional*: some do, or at least one does and we read the claim as holding "
+        "under a condition only, which is then named: that reading is ours. *not computed*: the model cannot test it.",
         "",
         *markdown_table(heads, rows),
         "## Figures that are wrong or simplified",

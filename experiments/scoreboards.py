@@ -17,7 +17,9 @@ _COLOURS = {"pass": "green", "miss": "red", "not computed": "dim"}
 def summary_line(board: Scoreboard, name: str) -> str:
     """Return how many rows of a class passed."""
     passed, computed, missing = board.counts()[name]
-    more = f", {missing} not computed" if missing else ""
+    given = sum(row.given and row.status == "pass" for row in board.section(name))
+    more = f" ({given} of these are given by a parameter or the opening)" if given else ""
+    more += f", {missing} not computed" if missing else ""
     return f"{TITLES[name]}: {passed} of {computed} pass{more}"
 
 
@@ -48,7 +50,7 @@ def scoreboard_report(board: Scoreboard) -> "Report":
     passed, computed = (sum(each[i] for each in counts.values()) for i in (0, 1))
     lead = (
         f"{passed} of {computed} statements about the model hold, over {board.seeds} replicates of every run. "
-        "Rows that fail stay in: bands are those of the sources, and none was moved."
+        "Rows that fail stay in. Bands are the sources' where they give one, else this project's judgement."
     )
     facts = {TITLES[name].split(":")[0]: f"{each[0]} of {each[1]}" for name, each in counts.items()}
     report = Report(f"Scoreboard of {board.scenario}", lead, facts)
@@ -82,4 +84,5 @@ def markdown_table(heads: "tuple[str, ...]", rows: list[list[str]]) -> list[str]
 
 
 def _title(row: "Row") -> str:
-    return f"{row.ref} {row.title}" if row.ref else row.title
+    title = f"{row.ref} {row.title}" if row.ref else row.title
+    return f"{title} (given)" if row.given else title

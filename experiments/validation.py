@@ -34,7 +34,7 @@ TITLES = {
     "limits": "Exact limits",
     "kernel": "Kernel on measured silicon",
     "targets": "Calibration targets",
-    "facts": "Stylised facts, not fitted",
+    "facts": "Stylised facts",
     "sizes": "Sizes of mechanisms that are easily toys",
     "readings": "It must make sense: readings of the scenario",
     "robustness": "Robustness: hypotheses over +-30 % of all judgement parameters at once",

@@ -165,6 +165,13 @@ def board() -> Scoreboard:
     return Scoreboard("2025", 2, "f" * 64, 1.0, rows)
 
 
+def test_rows_that_are_given_are_told_apart() -> None:
+    row = judge("facts", _check(given=True, band=[0.4, 0.6]), [0.5, 0.5])
+    board = Scoreboard("2025", 2, "f" * 64, 1.0, (row,))
+    assert "1 of these are given" in summary_line(board, "facts")
+    assert "(given)" in markdown(board)
+
+
 def test_counts_and_shows_every_row(board: Scoreboard) -> None:
     assert board.counts()["facts"][1] == len(load("facts"))
     assert len(board.table()) == len(board.rows)
