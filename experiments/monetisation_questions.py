@@ -216,8 +216,8 @@ def _say_willingness(rows: Sequence[dict[str, Any]]) -> str:
 def _say_open(rows: Sequence[dict[str, Any]]) -> str:
     opened, closed = rows
     return (
-        f"In the last month labs and hosts sell ${opened['api_revenue'] / 1e6:.0f}m of tokens to enterprises with open "
-        f"weights and ${closed['api_revenue'] / 1e6:.0f}m without; a million tokens of the quality of early 2025 cost "
+        f"In the last month labs and hosts sell {f.money(opened['api_revenue'])} of tokens to enterprises with open "
+        f"weights and {f.money(closed['api_revenue'])} without; a million tokens of the quality of early 2025 cost "
         f"${opened['api_price']:.3g} against ${closed['api_price']:.3g}, and closed labs keep a gross margin of "
         f"{opened['closed_margin']:.0%} against {closed['closed_margin']:.0%}."
     )
