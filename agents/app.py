@@ -36,6 +36,7 @@ class App(Firm):
         self._open_ways()
         self.search_supplier = spec.search_supplier
         self.index_due: int | None = None
+        self.resells = False
         self.available = spec.gated
         self.brand = 0.0
         self.usage = AppDemand.none(len(spec.tiers))
@@ -112,7 +113,10 @@ class App(Firm):
 
     def _plan_search(self) -> None:
         """Build an own index where quoted search calls cost more; stop buying when it is ready."""
-        if self.search_supplier is None or not self.world.on("make_or_buy"):
+        if self.search_supplier is None:
+            self._plan_resale()
+            return
+        if not self.world.on("make_or_buy"):
             return
         price = self.world.search_price(self.search_supplier)
         bill = price / 1000.0 * self.spec.search_calls * self.usage.queries
@@ -123,6 +127,20 @@ class App(Firm):
             return
         if price <= 0.0 or bill > 1.1 * self.spec.index_cost:
             self.index_due = self.world.month + self.spec.switching_delay
+
+    def _plan_resale(self) -> None:
+        """Sell calls of the own index to buyers that dearer sellers lost, once a year of it pays for the set-up."""
+        own_calls = self.spec.search_calls * self.usage.queries
+        if "api" in self.ways or own_calls <= 0.0 or not self.world.on("integrator_sells"):
+            return
+        lost, price = self.world.lost_calls(self.region)
+        terms = ApiSpec(price=price)
+        profit = min(own_calls, lost) * (price - terms.unit_cost) / 1000.0
+        if self.spec.switching_cost < min(12.0 * profit, self.cash):
+            self.pay("staff", "staff", self.spec.switching_cost, "research")
+            self.ways["api"] = terms
+            self.api_price = price
+            self.resells = True
 
     # --- offer -------------------------------------------------------------------------------------------------
 
@@ -203,8 +221,7 @@ class App(Firm):
         budget = spec.marketing + self.world.acquisition_budget(self.agent_id)
         if not self.world.on("paid_acquisition"):
             budget = 0.0
-        if not self.world.funded_by_group(self.agent_id):
-            budget *= min(max((self.runway - 3.0) / 9.0, 0.0), 1.0)
+        budget *= min(max((self.runway - 3.0) / 9.0, 0.0), 1.0)
         self.marketing = budget * self.world.sentiment
         if self.marketing > 0.0:
             base = max(spec.marketing, 0.1 * self.marketing)
@@ -264,7 +281,7 @@ class App(Firm):
     def settle(self) -> None:
         """Pay marketing, staff and the own index."""
         self.pay("media", "media", self.marketing, "marketing", self.acquired)
-        scale = min(max(self.runway / 6.0, 0.3), 1.0) if not self.world.funded_by_group(self.agent_id) else 1.0
+        scale = min(max(self.runway / 6.0, 0.3), 1.0)
         self.pay("staff", "staff", self.spec.staff * scale, "staff")
         if self.spec.search_calls > 0.0 and (self.search_supplier is None or self.index_due is not None):
             self.pay("overhead", "overhead", self.spec.index_cost, "cost_of_sales")

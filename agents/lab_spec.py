@@ -217,6 +217,15 @@ class LabSpec(Parameters):
         span=(0.1, 0.5),
         doc="loss of token share over six months that starts a price war",
     )
+    war_undercut: float = param(
+        0.5,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0.3, 0.8),
+        doc="how far a comparable rival at war must undercut a lab of its region to be answered by a price war",
+    )
     off_peak_discount: float = param(
         0.0,
         unit="1",

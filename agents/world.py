@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from agents.expectations import ExpectationSpec
+    from agents.firm import Firm
     from agents.parameters import ResearchSpec
 
 LargeOrSmall = Literal["large", "small"]
@@ -193,6 +194,10 @@ class World(Protocol):
         """Ask the firm's group for cash, for an investment or a shortfall; return what it gives, USD."""
         ...
 
+    def funds_behind(self, firm: "Firm") -> tuple[float, float]:
+        """Return cash and monthly burn of the firm, or of the group that stands behind it, USD."""
+        ...
+
     def funded_by_group(self, firm: str) -> bool:
         """Return whether the firm's group has a parent with other profit pools."""
         ...
@@ -278,6 +283,10 @@ class World(Protocol):
         """Return the lowest published price of a rival's model of similar or better quality, USD per Mtok."""
         ...
 
+    def attack_price(self, lab: str) -> float:
+        """Return the lowest price that a rival at war in the lab's region asks for a comparable large model."""
+        ...
+
     def open_weights(self, lab: str) -> bool:
         """Return whether a lab's weights are published."""
         ...
@@ -305,6 +314,10 @@ class World(Protocol):
 
     def search_price(self, app: str) -> float:
         """Return the price of 1,000 search calls of an app that sells them, 0 when it no longer does."""
+        ...
+
+    def lost_calls(self, region: str) -> tuple[float, float]:
+        """Return search calls a month that sellers lost by raising prices, and the price before, USD per 1,000."""
         ...
 
     def outside_calls(self, app: str) -> float:

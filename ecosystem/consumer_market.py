@@ -48,6 +48,7 @@ class ConsumerMarket:
         self._trust: list[float] = []
         self._selling_ads: dict[str, int] = {}
         self.outside: dict[str, float] = {}
+        self.lost_calls = (0.0, 0.0)
 
     def list_options(self) -> None:
         """Fill the table of options with the terms of all tiers; their number never changes."""
@@ -195,13 +196,31 @@ class ConsumerMarket:
         self.chain.advertisers[self.region].buy(inventories)
 
     def plan_outside_calls(self) -> None:
-        """Let outside buyers of search calls respond to the price, a part of them each month."""
+        """Let outside buyers of search calls respond to the price, a part of them each month.
+
+        Calls that a dearer seller lost may go, at his old price, to apps that sell the calls of their own index,
+        each as far as its own calls show that it can serve.
+        """
+        targets: dict[str, float] = {}
+        lost = value = 0.0
         for app in self.apps:
             terms = app.ways.get("api")
             if isinstance(terms, ApiSpec) and app.alive and app.api_price > 0.0 and terms.price > 0.0:
-                before = self.outside.get(app.agent_id, terms.outside_calls)
-                target = terms.outside_calls * (app.api_price / terms.price) ** -terms.elasticity
-                self.outside[app.agent_id] = before + OUTSIDE_SPEED * (target - before)
+                calls = terms.outside_calls * (app.api_price / terms.price) ** -terms.elasticity
+                targets[app.agent_id] = calls
+                self.outside.setdefault(app.agent_id, terms.outside_calls)
+                lost += max(terms.outside_calls - calls, 0.0)
+                value += max(terms.outside_calls - calls, 0.0) * terms.price
+        self.lost_calls = (lost, value / lost if lost > 0.0 else 0.0)
+        sizes = {
+            a.agent_id: a.spec.search_calls * math.fsum(self.queries(a.agent_id))
+            for a in self.apps
+            if a.resells and a.alive
+        }
+        served = min(1.0, lost / max(math.fsum(sizes.values()), 1e-9))
+        targets.update({app: served * calls for app, calls in sizes.items()})
+        for app_id, target in targets.items():
+            self.outside[app_id] += OUTSIDE_SPEED * (target - self.outside[app_id])
 
     def remember(self) -> None:
         """Give every app its own view of the month."""

@@ -78,6 +78,7 @@ class ValueChain(WorldView, mesa.Model):
         self.failures: list[tuple[int, str]] = []
         self.paid_cost: dict[str, float] = {}
         self.group_left: dict[str, float] = {}
+        self.group_received = dict.fromkeys(loaded.group, 0.0)
         self.minimum_hours = MINIMUM_GPUS * 730.0
         self._switches: dict[str, bool] = loaded.mechanisms.model_dump()
         self._opening = True
@@ -110,6 +111,10 @@ class ValueChain(WorldView, mesa.Model):
         self.labs = {i: Lab(self, i, s) for i, s in sorted(spec.lab.items())}
         self.apps = {i: App(self, i, s) for i, s in sorted(spec.app.items())}
         self.firms: dict[str, Firm] = {**self.chipmakers, **self.clouds, **self.labs, **self.apps}
+        self.members = {
+            group: sorted((f for f in self.firms.values() if f.group == group), key=lambda f: f.agent_id != owner.head)
+            for group, owner in spec.group.items()
+        }
         self.consumers = {r: Consumers(self, f"consumers.{r}", s) for r, s in sorted(spec.consumers.items())}
         self.enterprises = {i: Enterprise(self, i, s) for i, s in sorted(spec.enterprise.items())}
         self.compute = {r: ComputeDemand(self, r, s) for r, s in sorted(spec.compute.items())}
@@ -144,6 +149,8 @@ class ValueChain(WorldView, mesa.Model):
             firm.books.clear()
         for group_id, group in self.spec.group.items():
             self.group_left[group_id] = group.cash_flow * (1.0 + group.growth) ** self.month
+            self.group_left[group_id] += self.group_received[group_id]
+            self.group_received[group_id] = 0.0
         self._enter()
 
     def investment(self) -> None:
