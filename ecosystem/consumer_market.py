@@ -142,6 +142,11 @@ class ConsumerMarket:
         """Return subscription fees of the opening month, USD."""
         return float(self.outcome.fees.sum()) if self.outcome is not None else 0.0
 
+    def slice(self, app: str) -> slice:
+        """Return where an app's tiers are in arrays over options."""
+        start = self.first[app]
+        return slice(start, start + len(self.chain.apps[app].tiers))
+
     def usage(self, app: App) -> Usage:
         """Return what an app's ways of earning look at this month."""
         known = self._usage.get(app.agent_id)
