@@ -30,8 +30,7 @@ class TokenPrice(NamedTuple):
         return mix[0] * self.input + mix[1] * self.cached + mix[2] * self.output
 
 
-@dataclass(frozen=True, slots=True)
-class TokenOffer:
+class TokenOffer(NamedTuple):
     """Tokens of one model size for sale: by its lab, or by a host of its open weights."""
 
     seller: str
@@ -47,8 +46,7 @@ class TokenOffer:
         return (self.seller, self.lab, self.size)
 
 
-@dataclass(frozen=True, slots=True)
-class ChipQuote:
+class ChipQuote(NamedTuple):
     """The best offer of accelerators in a region: per H100-equivalent, USD; lead time, months; kW an accelerator."""
 
     price: float
@@ -70,16 +68,14 @@ class SupplyQuotes:
     quality: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class AdSale:
+class AdSale(NamedTuple):
     """Impressions an app sold in a month, and the revenue, USD."""
 
     impressions: float
     amount: float
 
 
-@dataclass(frozen=True, slots=True)
-class AppDemand:
+class AppDemand(NamedTuple):
     """What an app sees of its own last month: people, queries, tokens, own results."""
 
     users: float

@@ -171,7 +171,7 @@ class WorldView:
             if member.alive:
                 cash += member.cash
                 burn += member.burn
-        return cash, burn - spec.cash_flow * self.group_growth(firm.agent_id)
+        return cash, burn - spec.cash_flow * self.group_growth(firm.agent_id) if spec.cash_flow > 0.0 else burn
 
     def funded_by_group(self, firm: str) -> bool:
         """Return whether an owner with other profit pools stands behind the firm."""
