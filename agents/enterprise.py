@@ -11,7 +11,6 @@ from agents.parameters import Parameters, param
 from agents.tastes import bass_step
 from agents.world import TokenOffer, World
 
-
 OfferKey = tuple[str, str, str]
 
 

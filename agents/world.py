@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LargeOrSmall = Literal["large", "small"]
 SupplyMode = Literal["api", "own", "self_host", "own_model"]
+SUPPLY_MODES: tuple[SupplyMode, ...] = ("api", "own", "self_host", "own_model")
 
 
 class TokenPrice(NamedTuple):
@@ -58,7 +59,7 @@ class ChipQuote(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SupplyQuotes:
-    """Every way for an app to get its tokens, (mode, supplier), and what a month at its own volume would be.
+    """Every way for an app to get its tokens, (mode, supplier) in order, and what a month at its own volume would be.
 
     `cost` in USD and `quality` have an entry for each way, (n,).
     """

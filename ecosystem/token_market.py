@@ -27,6 +27,7 @@ class TokenMarket:
         self.offers: dict[str, list[TokenOffer]] = {}
         self._models: dict[str, list[tuple[TokenOffer, TokenOffer]]] = {}
         self._self_hosted: dict[tuple[str, str, LargeOrSmall], Hours] = {}
+        self._largest_cloud: dict[str, str] = {}
         self._catalogues: dict[str, SupplyCatalogue] = {}
         first = next(iter(sorted(chain.spec.enterprise)), None)
         mix = chain.spec.enterprise[first] if first is not None else None
@@ -39,6 +40,7 @@ class TokenMarket:
         """Collect the offers of every region: labs that sell there, clouds there that host open weights."""
         chain = self.chain
         self._self_hosted = {}
+        self._largest_cloud = {}
         self._catalogues = {}
         self.offers = {region: [] for region in chain.spec.regions}
         self._models = {region: [] for region in chain.spec.regions}
@@ -146,7 +148,7 @@ class TokenMarket:
         """Return the quality of the answers that an app's present supply gives."""
         chain = self.chain
         if app.supply.mode == "own_model":
-            return self.own_model_quality()
+            return self.own_quality()
         return chain.labs[app.supply.supplier].models[size].quality
 
     def quotes(self, app_id: str, mtok: float) -> SupplyQuotes:
@@ -160,7 +162,7 @@ class TokenMarket:
             self._catalogues[app.region] = catalogue
         return catalogue.quotes(mix, app.large_share, mtok / math.fsum(mix))
 
-    def own_model_quality(self) -> float:
+    def own_quality(self) -> float:
         """Return the quality of an app's own small model."""
         return OWN_MODEL_QUALITY * max(self.chain.open_frontier, 0.3)
 
@@ -185,9 +187,10 @@ class TokenMarket:
         known = self._self_hosted.get(key)
         if known is None:
             chain = self.chain
-            clouds = [c for c in chain.clouds.values() if c.alive and c.region == region]
-            cloud = max(clouds, key=lambda c: (c.size, c.agent_id))
-            hours = chain.costs.on_cloud(cloud.agent_id, lab, size)
+            if region not in self._largest_cloud:
+                clouds = [c for c in chain.clouds.values() if c.alive and c.region == region]
+                self._largest_cloud[region] = max(clouds, key=lambda c: (c.size, c.agent_id)).agent_id
+            hours = chain.costs.on_cloud(self._largest_cloud[region], lab, size)
             factor = OWN_MODEL_EFFICIENCY / chain.spec.research.load_factor
             known = self._self_hosted[key] = (hours[0] * factor, hours[1] * factor, hours[2] * factor)
         return known

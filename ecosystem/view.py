@@ -124,17 +124,16 @@ class WorldView:
         """Pay and book; a firm of a group asks the group for what it lacks."""
         if amount <= 0.0:
             return
-        buyer = self.firms.get(payer)
-        if buyer is not None:
-            cash = self.ledger.cash(payer)
+        firms, ledger = self.firms, self.ledger
+        if payer in firms:
+            cash = ledger.cash(payer)
             if cash < amount:
                 self.draw_on_group(payer, amount - cash + ROUNDING)
             if expense is not None:
-                buyer.book_expense(expense, amount)
-        self.ledger.pay(payer, payee, kind, amount, quantity)
-        seller = self.firms.get(payee)
-        if seller is not None:
-            seller.book_revenue(kind, amount)
+                firms[payer].book_expense(expense, amount)
+        ledger.pay(payer, payee, kind, amount, quantity)
+        if payee in firms:
+            firms[payee].book_revenue(kind, amount)
 
     def draw_on_group(self, firm: str, amount: float, investment: bool = False) -> float:
         """Have the owner, or the other firms of an independent group, its head first, put in cash as far as they can.
