@@ -25,6 +25,8 @@ class TokenMarket:
     def __init__(self, chain: "ValueChain") -> None:
         self.chain = chain
         self.offers: dict[str, list[TokenOffer]] = {}
+        self._by_price: dict[str, list[tuple[float, float, str]]] = {}
+        """Offers of each region from the cheapest on: price of a Mtok of enterprise traffic, quality, lab."""
         self._models: dict[str, list[tuple[TokenOffer, TokenOffer]]] = {}
         self._self_hosted: dict[tuple[str, str, LargeOrSmall], Hours] = {}
         self._largest_cloud: dict[str, str] = {}
@@ -58,6 +60,10 @@ class TokenMarket:
             for lab_id, host in cloud.hosted.items():
                 if cloud.alive and host.active:
                     self.offers[cloud.region].append(self._hosted(cloud_id, lab_id, host))
+        self._by_price = {
+            region: sorted((offer.price.blend(self.mix), offer.quality, offer.lab) for offer in offers)
+            for region, offers in self.offers.items()
+        }
 
     def _hosted(self, cloud: str, lab: str, host: "HostedModel") -> TokenOffer:
         size = host.spec.model
@@ -78,13 +84,16 @@ class TokenMarket:
         """Return the lowest price of a rival's model that is at most 0.1 worse, where the lab sells."""
         chain = self.chain
         own = chain.labs[lab].models[size]
-        prices = [
-            o.price.blend(self.mix)
+        least = own.quality - 0.1
+        lowest = [
+            next(
+                (p for p, quality, rival in self._by_price.get(region, ()) if rival != lab and quality >= least),
+                math.inf,
+            )
             for region in chain.labs[lab].spec.sells_in
-            for o in self.offers.get(region, [])
-            if o.lab != lab and o.quality >= own.quality - 0.1
         ]
-        return min(prices, default=own.opening_blend * own.scale)
+        price = min(lowest, default=math.inf)
+        return price if price < math.inf else own.opening_blend * own.scale
 
     def plan_hosting(self) -> None:
         """Have hosts of open weights set their prices."""
