@@ -70,7 +70,8 @@ class Books:
     @property
     def operating_profit(self) -> float:
         """Gross profit less research, marketing, staff and overhead."""
-        return self.gross_profit - self.research - self.research_staff - self.marketing - self.staff - self.overhead
+        gross = self.revenue - self.cost_of_sales - self.depreciation
+        return gross - self.research - self.research_staff - self.marketing - self.staff - self.overhead
 
     @property
     def net_profit(self) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from agents.expectations import ExpectationSpec
@@ -58,13 +59,15 @@ class ChipQuote:
 
 
 @dataclass(frozen=True, slots=True)
-class SupplyQuote:
-    """One way for an app to get its tokens: what a month at its own volume would cost, and the quality."""
+class SupplyQuotes:
+    """Every way for an app to get its tokens, (mode, supplier), and what a month at its own volume would be.
 
-    mode: SupplyMode
-    supplier: str
-    cost: float
-    quality: float
+    `cost` in USD and `quality` have an entry for each way, (n,).
+    """
+
+    ways: list[tuple[SupplyMode, str]]
+    cost: NDArray[np.float64]
+    quality: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +311,7 @@ class World(Protocol):
         """Return the factor that events put on demand for AI in a region."""
         ...
 
-    def supply_quotes(self, app: str, mtok: float) -> list[SupplyQuote]:
+    def supply_quotes(self, app: str, mtok: float) -> SupplyQuotes:
         """Quote an app every way to get `mtok` a month."""
         ...
 

@@ -115,6 +115,12 @@ class ValueChain(WorldView, mesa.Model):
             group: sorted((f for f in self.firms.values() if f.group == group), key=lambda f: f.agent_id != owner.head)
             for group, owner in spec.group.items()
         }
+        self.owned = frozenset(
+            firm.agent_id
+            for group, members in self.members.items()
+            for firm in members
+            if spec.group[group].cash_flow > 0.0
+        )
         self.consumers = {r: Consumers(self, f"consumers.{r}", s) for r, s in sorted(spec.consumers.items())}
         self.enterprises = {i: Enterprise(self, i, s) for i, s in sorted(spec.enterprise.items())}
         self.compute = {r: ComputeDemand(self, r, s) for r, s in sorted(spec.compute.items())}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agents.world import AdSale, ChipQuote, LargeOrSmall, SupplyQuote, TokenPrice
+from agents.world import AdSale, ChipQuote, LargeOrSmall, SupplyQuotes, TokenPrice
 
 if TYPE_CHECKING:
     from agents.advertisers import Advertisers
@@ -65,6 +65,8 @@ class WorldView:
     token_growth: float
     members: dict[str, list["Firm"]]
     """Firms by group, its head first."""
+    owned: frozenset[str]
+    """Firms with an owner who has other profit pools."""
     group_left: dict[str, float]
     """What owners can still put in this month, USD."""
     _switches: dict[str, bool]
@@ -173,16 +175,14 @@ class WorldView:
 
     def funded_by_group(self, firm: str) -> bool:
         """Return whether an owner with other profit pools stands behind the firm."""
-        group = self.firms[firm].group
-        return group is not None and self.spec.group[group].cash_flow > 0.0
+        return firm in self.owned
 
     def group_cash_flow(self, firm: str) -> float:
         """Return the group's monthly cash flow, split over its clouds by size."""
         group = self.firms[firm].group
         if group is None:
             return 0.0
-        clouds = [c for c in self.clouds.values() if c.group == group and c.alive]
-        total = math.fsum(c.size for c in clouds)
+        total = math.fsum(self.clouds[m.agent_id].size for m in self.members[group] if m.tier == "clouds" and m.alive)
         share = self.clouds[firm].size / total if firm in self.clouds and total > 0.0 else 1.0
         spec = self.spec.group[group]
         return share * spec.cash_flow * (1.0 + spec.growth) ** max(self.month, 0)
@@ -342,7 +342,7 @@ class WorldView:
         """Return the factor that events put on demand."""
         return self.timeline.demand.get(region, 1.0)
 
-    def supply_quotes(self, app: str, mtok: float) -> list[SupplyQuote]:
+    def supply_quotes(self, app: str, mtok: float) -> SupplyQuotes:
         """Quote an app every way to get tokens."""
         return self.tokens.quotes(app, mtok)
 

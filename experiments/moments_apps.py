@@ -168,10 +168,11 @@ def quoted_threshold(chain: "ValueChain", app: str) -> float:
     def pays(mtok: float) -> bool:
         worth = spec.quality_value * max(agent.smoothed_revenue, 0.0) * mtok / agent.usage.mtok
         costs = []
-        for quote in chain.tokens.quotes(app, mtok):
-            stays = quote.mode == "api" and quote.supplier == agent.supply.supplier
-            one_off = 0.0 if stays else spec.switching_cost + once[quote.mode]
-            costs.append((quote.cost - worth * quote.quality + one_off / 12.0, quote.mode))
+        quotes = chain.tokens.quotes(app, mtok)
+        for (mode, supplier), cost, quality in zip(quotes.ways, quotes.cost, quotes.quality, strict=True):
+            stays = mode == "api" and supplier == agent.supply.supplier
+            one_off = 0.0 if stays else spec.switching_cost + once[mode]
+            costs.append((float(cost) - worth * float(quality) + one_off / 12.0, mode))
         return min(costs)[1] != "api"
 
     low, high = 1.0, 1e12
