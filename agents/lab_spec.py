@@ -209,13 +209,13 @@ class LabSpec(Parameters):
         doc="what publishing weights brings in talent, ecosystem, own cloud or ads",
     )
     war_share_loss: float = param(
-        0.25,
+        0.4,
         unit="1",
         source="judgement",
         ge=0,
         le=1,
         span=(0.1, 0.5),
-        doc="loss of token share over six months that starts a price war",
+        doc="loss of token share over six months that starts a price war (F-E1: a leader lost a third without one)",
     )
     war_undercut: float = param(
         0.5,

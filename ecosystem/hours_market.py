@@ -107,7 +107,7 @@ class HoursMarket:
             if not cloud.spec.overflow or not cloud.alive:
                 continue
             own = cloud.capacity - cloud.overflow.hours
-            short = max(cloud.demand.forecast(1.0) / cloud.spec.target_utilisation - own, 0.0)
+            short = max(cloud.demand.forecast(1.0) - own, 0.0)
             total = math.fsum(cloud.spec.overflow.values())
             for reseller, value in sorted(cloud.spec.overflow.items()):
                 seller = chain.clouds[reseller]

@@ -139,7 +139,7 @@ class Settlement:
                     self._fail(firm)
 
     def _pay_out(self, firm: Firm) -> None:
-        """Give profit back: chipmakers by their payout, firms of an owner all of it, which he may hand on next month."""
+        """Give profit back: chipmakers by their payout, firms of an owner all, which he may hand on next month."""
         chain = self.chain
         if firm.agent_id in chain.chipmakers:
             firm.pay_out(1.0, chain.chipmakers[firm.agent_id].spec.payout)

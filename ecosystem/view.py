@@ -351,7 +351,7 @@ class WorldView:
         return seller.api_price if seller.alive and "api" in seller.ways else 0.0
 
     def lost_calls(self, region: str) -> tuple[float, float]:
-        """Return what sellers of search calls lost by raising prices, and their old price."""
+        """Return the search calls that dearer sellers lost and nobody serves, and their old price."""
         return self.consumer_markets[region].lost_calls
 
     def outside_calls(self, app: str) -> float:
