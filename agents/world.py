@@ -317,7 +317,7 @@ class World(Protocol):
         ...
 
     def lost_calls(self, region: str) -> tuple[float, float]:
-        """Return search calls a month that dearer sellers lost and nobody serves, and their old price, USD per 1,000."""
+        """Return search calls that dearer sellers lost and nobody serves, and their old price, USD a 1,000."""
         ...
 
     def outside_calls(self, app: str) -> float:
