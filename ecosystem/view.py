@@ -401,7 +401,7 @@ class WorldView:
         peers = [
             a
             for a in self.apps.values()
-            if a.alive and a.region == me.region and a is not me and way in a.ways and a.usage.users > 0.0
+            if a.alive and a.region == me.region and a is not me and kind in a.last_streams and a.usage.users > 0.0
         ]
         users = math.fsum(a.usage.users for a in peers)
         if users <= 0.0:
