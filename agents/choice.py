@@ -1,7 +1,7 @@
 """What consumers are offered, how they choose among it and how much they use it."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from agents.tastes import (
     Strata,
     WtpMixture,
     build_strata,
+    by_column,
     leaving_propensity,
     membership,
     metered_share,
@@ -132,18 +133,21 @@ class ChoiceLaw:
         """
         spec = self.spec
         use = self._within_quota(offers, perceived)
-        metered = np.flatnonzero(offers.overage == METERED)
+        metered = (offers.overage == METERED).nonzero()[0]
         if not len(metered):
             return use
         usage = self.usage * (1.0 + spec.flat_rate_bias) if perceived else self.usage
-        worth = self.answers(offers)[metered] * trust[:, offers.app[metered]] * self.wtp[:, None]
+        worth = trust[:, offers.app[metered]]
+        worth *= self.answers(offers)[metered]
+        worth *= self.wtp[:, None]
         cost = usage[:, None] * offers.overage_price[metered]
-        served = metered_share(use.served[:, metered], worth, cost, spec.usage_curvature)
-        use = replace(use, value=use.value.copy(), served=use.served.copy(), payment=np.zeros_like(use.payment))
-        use.payment[:, metered] = (served - use.served[:, metered]) * cost
-        use.served[:, metered] = served
-        use.value[:, metered] = served**spec.usage_curvature
-        return use
+        within = use.served[:, metered]
+        bought = metered_share(within, worth, cost, spec.usage_curvature)
+        value, served, payment = use.value.copy(), use.served.copy(), np.zeros_like(use.payment)
+        value[:, metered] = bought**spec.usage_curvature
+        served[:, metered] = bought
+        payment[:, metered] = (bought - within) * cost
+        return Use(value, served, use.throttled, use.hit, payment)
 
     def answers(self, offers: ConsumerOffers) -> Array:
         """Return the worth (O,) of unlimited answers over WTP: level(frontier) exp(-slope gap) service.
@@ -163,8 +167,9 @@ class ChoiceLaw:
         spec = self.spec
         app = offers.app
         use = use or self.use(offers, state.trust, perceived=True)
-        value = use.value * self.answers(offers)
-        value *= state.trust[:, app]
+        value = state.trust[:, app]
+        value *= use.value
+        value *= self.answers(offers)
         value -= self.ad_dislike[:, None] * state.felt
         value += (offers.brand + spec.word_of_mouth * state.share)[app]
         value -= (use.payment + offers.fee) * (1.0 / self.wtp)[:, None]
@@ -188,11 +193,11 @@ class ChoiceLaw:
         calm = calm * (1.0 - spec.quota_review * (1.0 - offers.service))
         refused = spec.quota_review * (offers.overage != METERED)
         leave = leaving_propensity(shares, spec.switching_cost)
-        leave[:, :-1] *= 1.0 - calm * (1.0 - refused * self._within_quota(offers, perceived=False).hit)
+        reviewed = self._within_quota(offers, perceived=False).hit * (calm * refused)
+        reviewed += 1.0 - calm
+        leave[:, :-1] *= reviewed
         leave[:, -1] *= spec.review
-        closed = offers.available <= 0.0
-        if closed.any():
-            leave[:, np.flatnonzero(closed)] = 1.0
+        np.copyto(leave[:, :-1], 1.0, where=offers.available <= 0.0)
         return leave
 
     def level(self, frontier: float) -> float:
@@ -208,7 +213,7 @@ class ChoiceLaw:
                 self._uses.clear()
             spec = self.spec
             usage = self.usage * (1.0 + spec.flat_rate_bias) if perceived else self.usage
-            served, hit = quota_use(usage, offers.quota, spec.monthly_variation)
+            served, hit = (np.asfortranarray(a) for a in quota_use(usage, offers.quota, spec.monthly_variation))
             throttled = (1.0 - served) * (offers.overage == THROTTLED)
             value = (served + spec.throttled_worth * throttled) ** spec.usage_curvature
             self._uses[key] = Use(value, served + throttled, throttled, hit, np.zeros_like(served))
@@ -224,4 +229,4 @@ class ChoiceLaw:
 
     def by_app(self, amounts: Array, app: Index, apps: int) -> Array:
         """Return amounts (..., O) summed over the tiers of each app (..., A)."""
-        return amounts @ membership(app, apps)
+        return by_column(amounts, membership(app, apps))

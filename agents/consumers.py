@@ -12,8 +12,12 @@ from agents.tastes import (
     Array,
     Index,
     bass_step,
+    by_column,
     draw_binomial,
     draw_multinomial,
+    membership,
+    total_of_columns,
+    total_of_rows,
     whole_people,
 )
 from agents.world import World
@@ -127,10 +131,10 @@ class Consumers(EconomicAgent):
             people = np.concatenate([whole_people(half) for half in halves])
         informed = draw_binomial(rng, people, np.full_like(people, opening.aware))
         self.unaware = people - informed
-        self.people = np.zeros((len(people), len(offers.app) + 1 + len(brand)))
+        self.people = np.zeros((len(people), len(offers.app) + 1 + len(brand)), order="F")
         self.people[:, : len(offers.app) + 1] = draw_multinomial(rng, informed, opening.balance)
-        self.trust = np.ones((len(people), len(brand)))
-        self.fast = np.zeros((len(people), len(offers.app)))
+        self.trust = np.ones((len(people), len(brand)), order="F")
+        self.fast = np.zeros((len(people), len(offers.app)), order="F")
         self.slow = np.zeros_like(self.fast)
         self._last_fee = offers.fee.copy()
         return brand
@@ -149,13 +153,13 @@ class Consumers(EconomicAgent):
 
     def public_state(self, offers: ConsumerOffers) -> PublicState:
         """Return what choice depends on beside offers."""
-        return self._state(offers, _entry_tiers(offers, self.trust.shape[1]))
+        return self._state(offers, _trial_tiers(_entry_tiers(offers, self.trust.shape[1]), len(offers.app)))
 
-    def _state(self, offers: ConsumerOffers, entry: Index) -> PublicState:
+    def _state(self, offers: ConsumerOffers, trial: Array) -> PublicState:
         apps, firsts = self.trust.shape[1], self.law.firsts
-        held = self._held(entry)
-        everyone = self.law.by_app(held.sum(axis=0), offers.app, apps)
-        first = self.law.by_app(held[:firsts].sum(axis=0), offers.app, apps)
+        held = self._held(self.people, trial)
+        everyone = self.law.by_app(total_of_rows(held), offers.app, apps)
+        first = self.law.by_app(total_of_rows(held[:firsts]), offers.app, apps)
         informed = float(self.people[:firsts].sum())
         return PublicState(
             trust=self.trust,
@@ -169,35 +173,32 @@ class Consumers(EconomicAgent):
         rng = self.world.stream(self.agent_id) if self.world.sampling else None
         entry = _entry_tiers(offers, self.trust.shape[1])
         options = len(offers.app)
-        shares, surplus = self.law.shares(offers, self._state(offers, entry))
+        trial = _trial_tiers(entry, options)
+        shares, surplus = self.law.shares(offers, self._state(offers, trial))
         chance = np.empty_like(self.people)
         chance[:, : options + 1] = self.law.leaving(offers, shares, self._last_fee)
         chance[:, options + 1 :] = np.where(entry >= 0, self.spec.trial_review, 1.0)
 
         left = draw_binomial(rng, self.people, chance)
-        informed = draw_binomial(rng, self.unaware, np.full_like(self.unaware, self._adoption()))
-        arrived = draw_multinomial(rng, left.sum(axis=1) + informed, shares)
+        informed = draw_binomial(rng, self.unaware, self._adoption())
+        arrived = draw_multinomial(rng, total_of_columns(left) + informed, shares)
         self.people -= left
         self.unaware = self.unaware - informed
-        stayed = self._held(entry)
+        stayed = self._held(self.people, trial)
         self.people[:, : options + 1] += arrived
         bought = self._buy(rng, offers, entry)
-        self._holding = self._held(entry)
-        keep = stayed / np.maximum(self._holding, _TINY)
-        self.fast *= keep
-        self.slow *= keep
+        self._holding = self._held(self.people, trial)
+        stayed /= np.maximum(self._holding, _TINY)
+        self.fast *= stayed
+        self.slow *= stayed
 
-        left_option = left[:, :options]
-        on_trial = entry >= 0
-        left_option[:, entry[on_trial]] += left[:, options + 1 :][:, on_trial]
+        left_option = self._held(left, trial)
         redrawn = np.einsum("ro,ro->o", left_option, shares[:, :-1])
-        joins = arrived[:, :-1].sum(axis=0) - redrawn
-        joins[entry[on_trial]] += bought[on_trial]
         self._moves = _Moves(
-            joins=joins,
-            leavers=left_option.sum(axis=0) - redrawn,
+            joins=total_of_rows(arrived)[:-1] - redrawn + bought @ trial,
+            leavers=total_of_rows(left_option) - redrawn,
             acquired=bought,
-            surplus=float(self.people.sum(axis=1) @ surplus),
+            surplus=float(total_of_columns(self.people) @ surplus),
         )
         self._offers = offers
         self._last_fee = offers.fee.copy()
@@ -206,7 +207,7 @@ class Consumers(EconomicAgent):
         """Use what the opening gave, without a month of moves: what the opening month looks like."""
         options, apps = len(offers.app), self.trust.shape[1]
         self._offers = offers
-        self._holding = self._held(_entry_tiers(offers, apps))
+        self._holding = self._held(self.people, _trial_tiers(_entry_tiers(offers, apps), options))
         self._moves = _Moves(np.zeros(options), np.zeros(options), np.zeros(apps), 0.0)
         return self.use()
 
@@ -214,19 +215,20 @@ class Consumers(EconomicAgent):
         """Use what was chosen: exposure rises, queries respond to it, trust follows ads and scandals."""
         offers, spec, apps = self._offers, self.spec, self.trust.shape[1]
         exposure = offers.ad_load * offers.eligible
-        self.fast += spec.fast_rate * (exposure - self.fast)
-        self.slow += spec.slow_rate * (exposure - self.slow)
-        held, response = self._holding, self._response()
+        self.fast *= 1.0 - spec.fast_rate
+        self.fast += spec.fast_rate * exposure
+        self.slow *= 1.0 - spec.slow_rate
+        self.slow += spec.slow_rate * exposure
+        held, active = self._holding, self._response()
         use = self.law.use(offers, self.trust)
-        appetite = held * self.law.usage[:, None] * response
-        self._learn_trust(held)
-        users = held.sum(axis=0)
+        active *= held
+        appetite = active * self.law.usage[:, None]
         app_users = self.law.by_app(held, offers.app, apps)
+        self._learn_trust(held, app_users)
+        users = total_of_rows(held)
         queries = np.einsum("ro,ro->o", appetite, use.served)
-        wanted = appetite.sum(axis=0)
-        overage = np.einsum("ro,ro,ro->o", held, response, use.payment)
-        trusted = np.einsum("ra,ra->a", app_users, self.trust)
-        by_app = app_users.sum(axis=0)
+        wanted = total_of_rows(appetite)
+        trusted, by_app = total_of_rows(app_users * self.trust), total_of_rows(app_users)
         eligible = queries * offers.eligible
         return ConsumerOutcome(
             users=users,
@@ -240,7 +242,7 @@ class Consumers(EconomicAgent):
             eligible=eligible,
             impressions=eligible * offers.ad_load,
             fees=users * offers.fee,
-            overage=overage,
+            overage=np.einsum("ro,ro->o", active, use.payment),
             quota_hit=np.einsum("ro,ro->o", held, use.hit) / np.maximum(users, _TINY),
             trust=np.where(by_app > 0, trusted / np.maximum(by_app, _TINY), 1.0),
             surplus=self._moves.surplus,
@@ -259,21 +261,25 @@ class Consumers(EconomicAgent):
             queries=usage.T @ (appetite * self.law.use(self._offers, self.trust).served),
         )
 
-    def _held(self, entry: Index) -> Array:
-        """Return people (R, O) by the option they hold, trials at the entry tier of their app."""
-        options = self.fast.shape[1]
-        held = self.people[:, :options].copy()
-        open_app = np.flatnonzero(entry >= 0)
-        held[:, entry[open_app]] += self.people[:, options + 1 + open_app]
+    def _held(self, people: Array, trial: Array) -> Array:
+        """Return people (R, O) by the option they hold, those in a trial class by `trial`, of `_trial_tiers`."""
+        options = len(trial[0])
+        held = by_column(people[:, options + 1 :], trial)
+        held += people[:, :options]
         return held
 
     def _felt(self) -> Array:
         """Return felt ad exposure (R, O)."""
-        return self.spec.fast_weight * self.fast + (1.0 - self.spec.fast_weight) * self.slow
+        felt = self.spec.fast_weight * self.fast
+        felt += (1.0 - self.spec.fast_weight) * self.slow
+        return felt
 
     def _response(self) -> Array:
         """Return the share of appetite (R, O) that is left under the felt exposure."""
-        return np.maximum(1.0 - self.spec.usage_response * self._felt(), 0.0)
+        response = self._felt()
+        response *= -self.spec.usage_response
+        response += 1.0
+        return np.maximum(response, 0.0, out=response)
 
     def _adoption(self) -> float:
         """Return the chance that an unaware person becomes aware this month."""
@@ -290,31 +296,37 @@ class Consumers(EconomicAgent):
         """
         none = len(offers.app)
         wanted = np.where(entry >= 0, offers.acquired, 0.0)
+        total = float(wanted.sum())
         reachable = float(self.unaware.sum() + self.people[:, none].sum())
-        if wanted.sum() <= 0.0 or reachable <= 0.0:
+        if total <= 0.0 or reachable <= 0.0:
             return np.zeros_like(wanted)
-        chance = np.full(len(self.people), min(float(wanted.sum()) / reachable, _MOST_BOUGHT))
+        chance = min(total / reachable, _MOST_BOUGHT)
         from_unaware = draw_binomial(rng, self.unaware, chance)
         from_none = draw_binomial(rng, self.people[:, none], chance)
-        spread = np.broadcast_to(wanted / wanted.sum(), (len(self.people), len(wanted)))
-        pushed = draw_multinomial(rng, from_unaware + from_none, spread)
+        pushed = draw_multinomial(rng, from_unaware + from_none, wanted / total)
         self.unaware = self.unaware - from_unaware
         self.people[:, none] -= from_none
         self.people[:, none + 1 :] += pushed
-        return np.asarray(pushed.sum(axis=0))
+        return total_of_rows(pushed)
 
-    def _learn_trust(self, held: Array) -> None:
+    def _learn_trust(self, held: Array, app_users: Array) -> None:
         """T <- T + rho (1 - T) - beta load (1 + d disclosed) T - scandal, per (row, app), kept in [0, 1].
 
-        The load is in ads per query, the mean over the app's users of the row.
+        The load is in ads per query, the mean over the app's users of the row, `app_users` (R, A).
         """
         offers, spec, apps = self._offers, self.spec, self.trust.shape[1]
         weight = offers.ad_load * offers.eligible * (1.0 + spec.disclosure_loss * offers.disclosed)
-        people = self.law.by_app(held, offers.app, apps)
-        load = self.law.by_app(held * weight, offers.app, apps)
-        load /= np.maximum(people, _TINY)
-        change = spec.trust_recovery * (1.0 - self.trust) - spec.trust_loss * load * self.trust
-        self.trust = np.minimum(np.maximum(self.trust + change - offers.scandal, 0.0), 1.0)
+        lost = self.law.by_app(held * weight, offers.app, apps)
+        lost /= np.maximum(app_users, _TINY)
+        lost *= spec.trust_loss
+        lost *= self.trust
+        trust = 1.0 - self.trust
+        trust *= spec.trust_recovery
+        trust -= lost
+        trust -= offers.scandal
+        trust += self.trust
+        np.maximum(trust, 0.0, out=trust)
+        self.trust = np.minimum(trust, 1.0, out=trust)
 
 
 def _entry_tiers(offers: ConsumerOffers, apps: int) -> Index:
@@ -322,3 +334,8 @@ def _entry_tiers(offers: ConsumerOffers, apps: int) -> Index:
     order = np.lexsort((offers.fee, offers.available <= 0.0, offers.app))
     first = order[np.searchsorted(offers.app[order], np.arange(apps))]
     return np.where(offers.available[first] > 0.0, first, -1)
+
+
+def _trial_tiers(entry: Index, options: int) -> Array:
+    """Return the (A, O) matrix that is 1 at the entry tier of each app; closed apps have a row of zeros."""
+    return membership(np.where(entry >= 0, entry, options), options + 1)[:, :-1]

@@ -186,7 +186,7 @@ class Enterprise(EconomicAgent):
         least = min(self.shares.values(), default=1.0)
         for offer in offers:
             share = self.shares.get(offer.key, 0.02 * least)
-            self.brand[offer.key] = math.log(share) - self._attraction(offer)
+            self.brand[offer.key] = math.log(share) - self._attraction(offer, self._price(offer))
         self._opening_log_price = self._index(offers)
 
     def see_prices(self, offers: list[TokenOffer]) -> None:
@@ -196,12 +196,12 @@ class Enterprise(EconomicAgent):
     def _price(self, offer: TokenOffer) -> float:
         return self._prices[offer.key]
 
-    def _attraction(self, offer: TokenOffer) -> float:
+    def _attraction(self, offer: TokenOffer, price: float) -> float:
         """Utility without brand: quality and service against log price."""
         spec = self.spec
         return (
             spec.quality_weight * offer.quality
-            - spec.substitution_models * math.log(self._price(offer))
+            - spec.substitution_models * math.log(price)
             + 2.0 * math.log(max(offer.service, 0.05))
         )
 
@@ -223,12 +223,11 @@ class Enterprise(EconomicAgent):
         spec = self.spec
         scale = min(spec.substitution_models / spec.substitution_hosts, 1.0)
         nests: dict[tuple[str, str], list[tuple[OfferKey, float]]] = {}
-        for offer in offers:
-            key = offer.key
+        for offer, (key, price) in zip(offers, self._prices.items(), strict=True):
             brand = self.brand.get(key)
             if brand is None:
                 brand = self.brand[key] = self._brand_of_newcomer(offer)
-            nests.setdefault((offer.lab, offer.size), []).append((key, brand + self._attraction(offer)))
+            nests.setdefault((offer.lab, offer.size), []).append((key, brand + self._attraction(offer, price)))
         top = max(u for members in nests.values() for _, u in members)
         inside = {n: [math.exp((u - top) / scale) for _, u in members] for n, members in nests.items()}
         sums = {n: math.fsum(values) for n, values in inside.items()}

@@ -62,6 +62,15 @@ class Books:
         self.financial = 0.0
         self.streams.clear()
 
+    def spend(self, expense: str, amount: float) -> None:
+        """Add an invoice to the month's books."""
+        setattr(self, expense, getattr(self, expense) + amount)
+
+    def earn(self, kind: str, amount: float) -> None:
+        """Add a sale to the month's books."""
+        self.revenue += amount
+        self.streams[kind] = self.streams.get(kind, 0.0) + amount
+
     @property
     def gross_profit(self) -> float:
         """Revenue less cost of sales and the depreciation of what produced it."""
@@ -135,17 +144,6 @@ class Firm(EconomicAgent):
         """Pay for something and book it as `expense`."""
         if amount > 0.0:
             self.world.trade(self.agent_id, payee, kind, amount, quantity, expense)
-
-    def book_expense(self, expense: str, amount: float) -> None:
-        """Add an invoice to the month's books."""
-        books = self.books
-        setattr(books, expense, getattr(books, expense) + amount)
-
-    def book_revenue(self, kind: str, amount: float) -> None:
-        """Add a sale to the month's books."""
-        books = self.books
-        books.revenue += amount
-        books.streams[kind] = books.streams.get(kind, 0.0) + amount
 
     def settle(self) -> None:
         """Pay the month's own costs; each kind of firm has its own."""

@@ -1,7 +1,8 @@
 """The mathematics of consumer taste: strata, nested logit, inertia, quotas, adoption, draws.
 
 Shapes: R rows (taste strata, one per consumer slot), O options (tiers of apps), A apps. All arrays are
-float64.
+float64. Arrays with a row per stratum lie column by column in memory (numpy's order F) where a month handles
+many of them: what is the same for all rows or all columns then meets long contiguous columns.
 """
 
 import math
@@ -137,6 +138,28 @@ def _membership(app: bytes, apps: int) -> Array:
     return matrix
 
 
+def by_column(amounts: Array, matrix: Array) -> Array:
+    """Return the product, column by column in memory."""
+    return (matrix.T @ amounts.T).T
+
+
+def total_of_rows(amounts: Array) -> Array:
+    """Return (..., R, C) summed over the rows (..., C): a product with ones, faster than numpy's own sum."""
+    return _ones(amounts.shape[-2]) @ amounts
+
+
+def total_of_columns(amounts: Array) -> Array:
+    """Return (R, C) summed over the columns (R,)."""
+    return amounts @ _ones(amounts.shape[-1])
+
+
+@lru_cache(maxsize=64)
+def _ones(size: int) -> Array:
+    ones = np.ones(size)
+    ones.flags.writeable = False
+    return ones
+
+
 def nested_logit_shares(
     v: Array,
     app_of_option: Index,
@@ -151,18 +174,25 @@ def nested_logit_shares(
     logit (McFadden 1978). `outside` is the utility of none, `available` (O,) the share of people to whom the
     option is open. Returns shares (R, O + 1), the last column none, and the expected maximum utility (R,).
     """
-    in_app = membership(app_of_option, int(app_of_option.max()) + 1)
+    in_app = membership(app_of_option, int(app_of_option[app_of_option.argmax()]) + 1)
     top = v.max(axis=1, keepdims=True)
-    tier = np.exp((v - top) * (1.0 / lambda_tier)) * available
-    tier_sum = tier @ in_app + _TINY
-    app_weight = np.exp(np.log(tier_sum) * (lambda_tier / lambda_app))
-    app_sum = app_weight.sum(axis=1, keepdims=True)
+    tier = v - top
+    tier *= 1.0 / lambda_tier
+    np.exp(tier, out=tier)
+    tier *= available
+    tier_sum = by_column(tier, in_app)
+    tier_sum += _TINY
+    app_weight = np.log(tier_sum)
+    app_weight *= lambda_tier / lambda_app
+    np.exp(app_weight, out=app_weight)
+    app_sum = total_of_columns(app_weight)[:, None]
     any_app = top + lambda_app * np.log(app_sum)
     none = 1.0 / (1.0 + np.exp(np.minimum(any_app - outside, 700.0)))
     some = 1.0 / (1.0 + np.exp(np.minimum(outside - any_app, 700.0)))
-    shares = np.empty((len(v), v.shape[1] + 1))
-    scale = some / app_sum * app_weight / tier_sum
-    np.multiply(tier, scale.take(app_of_option, axis=1), out=shares[:, :-1])
+    shares = np.empty((len(v), v.shape[1] + 1), order="F")
+    app_weight *= some / app_sum
+    app_weight /= tier_sum
+    np.multiply(tier, app_weight[:, app_of_option], out=shares[:, :-1])
     shares[:, -1] = none[:, 0]
     return shares, (outside - np.log(np.maximum(none, _TINY)))[:, 0]
 
@@ -176,7 +206,9 @@ def leaving_propensity(share: Array, switching_cost: float) -> Array:
     others).
     """
     friction = math.exp(-switching_cost)
-    return friction / (friction + (1.0 - friction) * share)
+    chance = (1.0 - friction) * share
+    chance += friction
+    return np.divide(friction, chance, out=chance)
 
 
 def bass_step(adopted: float, innovation: float, imitation: float) -> float:
@@ -212,21 +244,22 @@ def metered_share(base: Array, worth: Array, cost: Array, curvature: float) -> A
     return np.minimum(np.maximum(best, base), 1.0)
 
 
-def draw_binomial(rng: np.random.Generator | None, people: Array, chance: Array) -> Array:
+def draw_binomial(rng: np.random.Generator | None, people: Array, chance: Array | float) -> Array:
     """Return how many of `people` an event with `chance` happens to; the expectation when `rng` is None."""
     if rng is None:
         return people * chance
     drawn = np.zeros(people.shape)
     some = np.flatnonzero(people)
-    drawn.ravel()[some] = rng.binomial(people.ravel()[some].astype(np.int64), chance.ravel()[some])
-    return drawn
+    chances = np.broadcast_to(chance, people.shape).ravel()
+    drawn.ravel()[some] = rng.binomial(people.ravel()[some].astype(np.int64), chances[some])
+    return np.asfortranarray(drawn)
 
 
 def draw_multinomial(rng: np.random.Generator | None, people: Array, shares: Array) -> Array:
-    """Return `people` (R,) spread over the columns of `shares` (R, C); the expectation when `rng` is None."""
+    """Return `people` (R,) spread over the columns of `shares`, (R, C) or (C,); the expectation when `rng` is None."""
     if rng is None:
-        return people[:, None] * shares
-    return rng.multinomial(people.astype(np.int64), shares).astype(np.float64)
+        return np.multiply(people[:, None], shares, order="F")
+    return rng.multinomial(people.astype(np.int64), shares).astype(np.float64, order="F")
 
 
 def whole_people(expected: Array) -> Array:

@@ -12,6 +12,7 @@ from agents.choice import BLOCKED, METERED, THROTTLED, ConsumerOffers
 from agents.consumers import ConsumerOutcome, Consumers
 from agents.earning import Usage
 from agents.monetisation import AdvertisingSpec, ApiSpec, CommissionSpec
+from agents.tastes import membership
 from agents.world import AppDemand
 from ecosystem.spec import SpecError
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 OUTSIDE_SPEED = 0.3
 """Share of outside buyers of search calls who respond to a price within a month (judgement)."""
-_BY_OPTION = ("users", "joins", "leavers", "queries", "eligible", "fees", "overage")
-"""Amounts of the month's outcome by option that apps read."""
+_READ = ("users", "joins", "leavers", "queries", "eligible", "fees", "overage")
+"""Amounts of the month's outcome that apps read."""
 OVERAGE = {"blocked": BLOCKED, "throttled": THROTTLED, "metered": METERED}
 
 
@@ -38,13 +39,15 @@ class ConsumerMarket:
         for app in self.apps:
             self.first[app.agent_id] = position
             position += len(app.tiers)
-        self.list_options()
         self.place = {app.agent_id: i for i, app in enumerate(self.apps)}
-        self._app = np.array([self.place[a.agent_id] for a, _, _ in self.options], dtype=np.intp)
+        self.list_options()
         self._brand_shock = np.zeros(len(self.apps))
         self.outcome: ConsumerOutcome | None = None
         self._usage: dict[str, Usage] = {}
-        self._by_option: dict[str, list[float]] = {}
+        self._tiers: dict[str, list[float]] = {}
+        self._all: dict[str, list[float]] = {}
+        self._paid: dict[str, list[float]] = {}
+        self._free: dict[str, list[float]] = {}
         self._trust: list[float] = []
         self._selling_ads: dict[str, int] = {}
         self.outside: dict[str, float] = {}
@@ -56,6 +59,10 @@ class ConsumerMarket:
         self._quota = np.array([t.quota if t.quota is not None else math.inf for _, _, t in self.options])
         self._overage = np.array([OVERAGE[t.overage] for _, _, t in self.options], dtype=np.intp)
         self._overage_price = np.array([t.overage_price for _, _, t in self.options])
+        self._app = np.array([self.place[a.agent_id] for a, _, _ in self.options], dtype=np.intp)
+        paid = np.array([t.price > 0.0 for _, _, t in self.options], dtype=np.float64)[:, None]
+        tiers = membership(self._app, len(self.apps))
+        self._summed = np.hstack([tiers, tiers * paid, tiers * (1.0 - paid)])
 
     def open(self) -> None:
         """Fit brands to opening users, and see how much they use."""
@@ -71,10 +78,14 @@ class ConsumerMarket:
         self._publish(self.consumers.settle_in(self.offers()))
 
     def _publish(self, outcome: ConsumerOutcome) -> None:
-        """Take note of what consumers did; apps read their tiers from lists."""
+        """Take note of what consumers did: lists by option, and by app over all its tiers, the paid and the free."""
         self.outcome = outcome
         self._usage = {}
-        self._by_option = {name: getattr(outcome, name).tolist() for name in _BY_OPTION}
+        self._tiers = {"users": outcome.users.tolist(), "queries": outcome.queries.tolist()}
+        amounts = np.array([getattr(outcome, name) for name in _READ]) @ self._summed
+        self._all, self._paid, self._free = (
+            dict(zip(_READ, part.tolist(), strict=True)) for part in np.split(amounts, 3, axis=1)
+        )
         self._trust = outcome.trust.tolist()
 
     def offers(self) -> ConsumerOffers:
@@ -155,37 +166,30 @@ class ConsumerMarket:
         return known
 
     def _measure(self, app: App) -> Usage:
-        users = self._tiers(app, "users")
-        paid = [tier.price > 0.0 for _, tier in app.tiers]
-        eligible = self._tiers(app, "eligible")
+        place = self.place[app.agent_id]
         ads = app.ways.get("ads")
-        if (
+        free_only = (
             isinstance(ads, AdvertisingSpec)
             and ads.free_only
             and not isinstance(app.ways.get("commission"), CommissionSpec)
-        ):
-            eligible = [0.0 if pays else queries for pays, queries in zip(paid, eligible, strict=True)]
+        )
+        every = self._all
         return Usage(
-            users=math.fsum(users),
-            payers=math.fsum([u for u, p in zip(users, paid, strict=True) if p]),
-            queries=math.fsum(self._tiers(app, "queries")),
-            eligible=math.fsum(eligible),
-            fees=math.fsum(self._tiers(app, "fees")),
-            metered=math.fsum(self._tiers(app, "overage")),
+            users=every["users"][place],
+            payers=self._paid["users"][place],
+            queries=every["queries"][place],
+            eligible=(self._free if free_only else every)["eligible"][place],
+            fees=every["fees"][place],
+            metered=every["overage"][place],
             quality=self.chain.tokens.quality(app, app.tiers[0][1].model),
-            trust=self._trust[self.place[app.agent_id]],
+            trust=self._trust[place],
         )
 
     def queries(self, app: str) -> list[float]:
         """Return this month's queries by tier of an app."""
-        return self._tiers(self.chain.apps[app], "queries")
-
-    def _tiers(self, app: App, amount: str) -> list[float]:
-        """Return an amount of the month's outcome by tier of an app."""
         if self.outcome is None:
             raise RuntimeError(f"consumers of {self.region} have not chosen yet")
-        start = self.first[app.agent_id]
-        return self._by_option[amount][start : start + len(app.tiers)]
+        return self._tiers["queries"][self.slice(app)]
 
     def sell_ads(self) -> None:
         """Let advertisers buy the impressions that apps offer."""
@@ -238,24 +242,23 @@ class ConsumerMarket:
                 app.unit_margin = (app.books.revenue - app.books.cost_of_sales) / max(app.usage.users, 1.0)
 
     def _demand_of(self, app: App) -> AppDemand:
-        users, joins = self._tiers(app, "users"), self._tiers(app, "joins")
-        leavers, queries = self._tiers(app, "leavers"), self._tiers(app, "queries")
-        paid = [i for i, (_, tier) in enumerate(app.tiers) if tier.price > 0.0]
-        payers, total = math.fsum([users[i] for i in paid]), math.fsum(queries)
+        place = self.place[app.agent_id]
+        every, paid = self._all, self._paid
+        payers, queries = paid["users"][place], every["queries"][place]
         other = app.books.revenue - app.books.streams.get("advertising", 0.0)
         tokens = self.chain.serving.app_tokens.get(app.agent_id, {})
         return AppDemand(
-            users=math.fsum(users),
+            users=every["users"][place],
             payers=payers,
-            queries=total,
-            paid_queries=math.fsum([queries[i] for i in paid]),
+            queries=queries,
+            paid_queries=paid["queries"][place],
             mtok=math.fsum([math.fsum(m) for m in tokens.values()]),
-            joins=math.fsum(joins),
-            paid_joins=math.fsum([joins[i] for i in paid]),
-            leavers=math.fsum(leavers),
-            paid_leavers=math.fsum([leavers[i] for i in paid]),
+            joins=every["joins"][place],
+            paid_joins=paid["joins"][place],
+            leavers=every["leavers"][place],
+            paid_leavers=paid["leavers"][place],
             cost_per_payer=self.chain.paid_cost.get(app.agent_id, 0.0) / max(payers, 1.0),
-            other_revenue_per_query=other / max(total, 1.0),
+            other_revenue_per_query=other / max(queries, 1.0),
             operating_profit=app.books.operating_profit,
-            tier_users=tuple(users),
+            tier_users=tuple(self._tiers["users"][self.slice(app.agent_id)]),
         )

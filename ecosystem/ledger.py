@@ -64,6 +64,8 @@ class Ledger:
         self._links: dict[tuple[str, str, str], int] = {}
         self._new_links: list[tuple[int, int, int, int]] = []
         self._table: Ints = np.empty((0, 4), dtype=np.int32)
+        self._payer = self._payee = np.empty(0, dtype=np.intp)
+        self._from_source = self._into_sink = np.empty(0, dtype=np.intp)
         self._amounts: list[float] = []
         self._quantities: list[float] = []
         self._calls: list[int] = []
@@ -221,29 +223,34 @@ class Ledger:
         LedgerBreach if they do not balance; nothing is stored then.
         """
         if self._new_links:
-            self._table = np.concatenate([self._table, np.array(self._new_links, dtype=np.int32)])
-            self._new_links.clear()
-        calls = np.array(self._calls)
-        active = np.flatnonzero(calls).astype(np.int32)
-        amount = np.array(self._amounts)[active]
+            self._add_links()
+        calls, amount = np.array(self._calls), np.array(self._amounts)
         opening, closing = self._cash_at(self.month), np.array(list(self._cash.values()))
-        self._check_balances(active, amount, calls[active], opening, closing)
-        self._check_identity(active, amount, opening, closing)
-        self._months.append(_Month(active, amount, np.array(self._quantities)[active], closing))
+        self._check_balances(amount, calls, opening, closing)
+        self._check_identity(amount, calls, opening, closing)
+        active = calls.nonzero()[0].astype(np.int32)
+        self._months.append(_Month(active, amount[active], np.array(self._quantities)[active], closing))
         self._amounts = [0.0] * len(self._table)
         self._quantities = [0.0] * len(self._table)
         self._calls = [0] * len(self._table)
 
-    def _check_balances(
-        self, active: Ints, amount: Floats, calls: NDArray[np.int64], opening: Floats, closing: Floats
-    ) -> None:
+    def _add_links(self) -> None:
+        """Give the month's new links their rows in the table; note which come from sources and go to sinks."""
+        self._table = np.concatenate([self._table, np.array(self._new_links, dtype=np.int32)])
+        self._new_links.clear()
+        self._payer, self._payee = (self._table[:, end].astype(np.intp) for end in (0, 1))
+        unlimited = ~np.array(self._limited)
+        self._from_source = np.flatnonzero(unlimited[self._payer])
+        self._into_sink = np.flatnonzero(unlimited[self._payee])
+
+    def _check_balances(self, amount: Floats, calls: NDArray[np.int64], opening: Floats, closing: Floats) -> None:
         """Every balance equals the previous one plus its entries, within the rounding of its additions."""
         accounts = len(closing)
-        payer, payee = self._table[active, :2].T
-        received = np.bincount(payee, weights=amount, minlength=accounts)
-        paid = np.bincount(payer, weights=amount, minlength=accounts)
-        additions = 4 + np.bincount(payer, weights=calls + 1, minlength=accounts)
-        additions += np.bincount(payee, weights=calls + 1, minlength=accounts)
+        received = np.bincount(self._payee, weights=amount, minlength=accounts)
+        paid = np.bincount(self._payer, weights=amount, minlength=accounts)
+        rounded = calls + (calls > 0)
+        additions = 4 + np.bincount(self._payer, weights=rounded, minlength=accounts)
+        additions += np.bincount(self._payee, weights=rounded, minlength=accounts)
         balanced = np.isfinite(opening)
         before = np.where(balanced, opening, 0.0)
         gap = np.where(balanced, closing, 0.0) - (before + (received - paid))
@@ -251,28 +258,28 @@ class Ledger:
         wrong = ~(np.abs(gap) <= additions * EPSILON * size) & balanced
         if wrong.any():
             account = int(np.argmax(wrong))
-            self._breach(account, f"cash differs from its entries by {gap[account]:.10g}", active, amount)
-        if (closing < 0.0).any():
+            self._breach(account, f"cash differs from its entries by {gap[account]:.10g}", amount)
+        if closing.min() < 0.0:
             account = int(np.argmin(closing))
-            self._breach(account, f"cash is negative ({closing[account]:.10g})", active, amount)
+            self._breach(account, f"cash is negative ({closing[account]:.10g})", amount)
 
-    def _check_identity(self, active: Ints, amount: Floats, opening: Floats, closing: Floats) -> None:
+    def _check_identity(self, amount: Floats, calls: NDArray[np.int64], opening: Floats, closing: Floats) -> None:
         """The cash changes of firms and funds sum to money from sources minus money into sinks."""
         limited = np.array(self._limited)
         opening = opening[limited]
         changes = fsum((closing[limited] - opening).tolist())
-        from_sources = fsum(amount[~limited[self._table[active, 0]]].tolist())
-        into_sinks = fsum(amount[~limited[self._table[active, 1]]].tolist())
+        from_sources = fsum(amount[self._from_source].tolist())
+        into_sinks = fsum(amount[self._into_sink].tolist())
         gap = changes - (from_sources - into_sinks)
-        rounding = EPSILON * sum(self._calls) * float(opening.sum())
+        rounding = EPSILON * float(calls.sum()) * float(opening.sum())
         if not abs(gap) <= IDENTITY_TOLERANCE * float(amount.sum()) + rounding:
             raise LedgerBreach(f"month {self.month}: cash changes differ from sources - sinks by {gap:.10g} USD")
 
-    def _breach(self, account: int, what: str, active: Ints, amount: Floats) -> None:
+    def _breach(self, account: int, what: str, amount: Floats) -> None:
         """Raise LedgerBreach with the largest flows of the account."""
         names, kinds = tuple(self._accounts), tuple(self._kinds)
-        mine = (self._table[active, :2] == account).any(axis=1)
-        largest = sorted(zip(amount[mine].tolist(), active[mine].tolist(), strict=True), reverse=True)[:5]
+        mine = np.flatnonzero(((self._payer == account) | (self._payee == account)) & (np.array(self._calls) > 0))
+        largest = sorted(zip(amount[mine].tolist(), mine.tolist(), strict=True), reverse=True)[:5]
         flows = []
         for paid, link in largest:
             payer, payee, kind, _ = self._table[link].tolist()

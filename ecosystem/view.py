@@ -124,16 +124,16 @@ class WorldView:
         """Pay and book; a firm of a group asks the group for what it lacks."""
         if amount <= 0.0:
             return
-        firms, ledger = self.firms, self.ledger
-        if payer in firms:
+        buyer, seller, ledger = self.firms.get(payer), self.firms.get(payee), self.ledger
+        if buyer is not None:
             cash = ledger.cash(payer)
             if cash < amount:
                 self.draw_on_group(payer, amount - cash + ROUNDING)
             if expense is not None:
-                firms[payer].book_expense(expense, amount)
+                buyer.books.spend(expense, amount)
         ledger.pay(payer, payee, kind, amount, quantity)
-        if payee in firms:
-            firms[payee].book_revenue(kind, amount)
+        if seller is not None:
+            seller.books.earn(kind, amount)
 
     def draw_on_group(self, firm: str, amount: float, investment: bool = False) -> float:
         """Have the owner, or the other firms of an independent group, its head first, put in cash as far as they can.
@@ -166,9 +166,10 @@ class WorldView:
         if spec.cash_flow <= 0.0 and spec.head is None:
             return firm.cash, firm.burn
         cash = burn = 0.0
+        cash_of = self.ledger.cash
         for member in self.members[firm.group]:
             if member.alive:
-                cash += member.cash
+                cash += cash_of(member.agent_id)
                 burn += member.burn
         return cash, burn - spec.cash_flow * self.group_growth(firm.agent_id) if spec.cash_flow > 0.0 else burn
 
