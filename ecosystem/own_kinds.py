@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ecosystem.spec import Spec
 
 P = TypeVar("P", bound=Parameters)
-_loaded: dict[Path, str] = {}
-"""Digest of every file that was loaded, as it was then."""
+_loaded: dict[Path, tuple[str, list[str]]] = {}
+"""Digest of every file that was loaded, as it was then, and the kinds that it registered."""
 
 
 # --- files ------------------------------------------------------------------------------------------------------
@@ -34,7 +34,7 @@ def resolved_modules(named: Any, folder: Path) -> dict[str, str]:
 
     The digests are those at present. `named`: a list of files, or a table by file as resolved scenarios have it.
     """
-    if isinstance(named, str) or not all(isinstance(name, str) for name in named):
+    if not isinstance(named, list | dict) or not all(isinstance(name, str) for name in named):
         raise ValueError('modules: must be a list of Python files, such as modules = ["my_kind.py"]')
     return {str((folder / name).resolve()): load_module((folder / name).resolve()) for name in named}
 
@@ -48,8 +48,7 @@ def load_module(file: Path) -> str:
         raise ValueError(f"modules: there is no file {file}")
     try:
         digest = code_digest(file)
-        known = [kind.digest for kind in KINDS.values() if kind.file == file] or [_loaded.get(file, "")]
-        if all(each == digest for each in known):
+        if _is_loaded(file, digest):
             return digest
         name = f"watersellers_module_{file.stem}_{digest}"
         spec = importlib.util.spec_from_file_location(name, file)
@@ -59,8 +58,17 @@ def load_module(file: Path) -> str:
         spec.loader.exec_module(module)
     except Exception as error:
         raise ValueError(f"modules: {file} cannot be loaded: {type(error).__name__}: {error}") from error
-    _loaded[file] = digest
+    _loaded[file] = digest, [name for name, kind in KINDS.items() if kind.file == file]
     return digest
+
+
+def _is_loaded(file: Path, digest: str) -> bool:
+    """Return whether a file was run as it is now, by `load_module` or as a module that Python imported."""
+    registered = {name: kind.digest for name, kind in KINDS.items() if kind.file == file}
+    if file in _loaded:
+        before, names = _loaded[file]
+        return before == digest and all(registered.get(name) == digest for name in names)
+    return set(registered.values()) == {digest}
 
 
 # --- scenarios --------------------------------------------------------------------------------------------------

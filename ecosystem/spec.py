@@ -87,7 +87,7 @@ class Spec(Parameters):
     modules: dict[str, str] = param(
         {},
         unit="files",
-        source="one's own",
+        source="scenario",
         role="fact",
         doc="Python files with kinds of agents or ways of earning of one's own, and a digest of each",
     )
@@ -280,12 +280,8 @@ def _known(path: str, name: str | None, known: Mapping[str, Any] | list[str], wh
 
 def nearest(word: str, known: list[str]) -> str:
     """Say which known word was probably meant, as the end of a sentence."""
-    close = _close(word, known)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(known)[:12])}"
-
-
-def _close(word: str, known: list[str]) -> list[str]:
-    return difflib.get_close_matches(word, known, n=1, cutoff=0.5)
 
 
 def _first_error(error: ValidationError, above: tuple[str, ...] = ()) -> str:
@@ -295,8 +291,8 @@ def _first_error(error: ValidationError, above: tuple[str, ...] = ()) -> str:
     if first["type"] == "extra_forbidden":
         known = siblings((*above, *first["loc"][:-1]))
         word = str(first["loc"][-1])
-        alone = not above and len(first["loc"]) == 1 and not _close(word, known)
-        hint = '; for a kind of agent of your own name its file: modules = ["FILE.py"]' if alone else ""
+        table = not above and len(first["loc"]) == 1 and isinstance(first["input"], dict)
+        hint = '; for a kind of agent of your own name its file: modules = ["FILE.py"]' if table else ""
         return f"{path}: unknown key{nearest(word, known)}{hint}"
     if first["type"] == "value_error":
         text = str(first["ctx"]["error"]) if "ctx" in first else first["msg"]
