@@ -3,7 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
+
+import numpy as np
 
 from agents.app_spec import AppSpec
 from agents.earning import Usage
@@ -11,14 +13,14 @@ from agents.firm import Firm
 from agents.learning import ResponseEstimate
 from agents.monetisation import WAYS, AdvertisingSpec, ApiSpec, SubscriptionSpec
 from agents.parameters import Parameters
-from agents.world import AppDemand, SupplyQuote, World
+from agents.world import AppDemand, SupplyMode, SupplyQuotes, World
 
 
 @dataclass(frozen=True, slots=True)
 class Supply:
     """The supply an app uses now."""
 
-    mode: Literal["api", "own", "self_host", "own_model"]
+    mode: SupplyMode
     supplier: str
 
 
@@ -36,6 +38,7 @@ class App(Firm):
         self._open_ways()
         self.search_supplier = spec.search_supplier
         self.index_due: int | None = None
+        self.resells = False
         self.available = spec.gated
         self.brand = 0.0
         self.usage = AppDemand.none(len(spec.tiers))
@@ -86,33 +89,43 @@ class App(Firm):
         volume = self.usage.mtok
         if volume <= 0.0:
             return
-        quotes = self.world.supply_quotes(self.agent_id, volume)
-        gone = SupplyQuote(self.supply.mode, self.supply.supplier, math.inf, 0.0)
-        current = next((q for q in quotes if (q.mode, q.supplier) == (gone.mode, gone.supplier)), gone)
-        one_off = {q: 0.0 if q is current else self._switching_cost(q) for q in quotes}
-        within_means = [q for q in quotes if q is current or one_off[q] < self.cash]
-        best = min(
-            within_means,
-            key=lambda q: (self._supply_cost(q, current) + one_off[q] / 12.0, q.mode, q.supplier),
-            default=current,
-        )
-        if best is not current:
-            self.pay("staff", "staff", one_off[best], "research")
-            delay = 1 if best.mode == "api" else spec.switching_delay
-            self.pending = (self.world.month + delay, Supply(best.mode, best.supplier))
+        mode, supplier = self._best_supply(self.world.supply_quotes(self.agent_id, volume))
+        if (mode, supplier) != (self.supply.mode, self.supply.supplier):
+            self.pay("staff", "staff", self._switching_cost(mode), "research")
+            delay = 1 if mode == "api" else spec.switching_delay
+            self.pending = (self.world.month + delay, Supply(mode, supplier))
 
-    def _switching_cost(self, quote: SupplyQuote) -> float:
-        """Return what it costs once to change to a quoted supply, USD; it has to pay back within a year."""
-        return self.spec.switching_cost + (self.spec.own_model_fixed if quote.mode == "own_model" else 0.0)
+    def _best_supply(self, quotes: SupplyQuotes) -> tuple[SupplyMode, str]:
+        """Return the cheapest (mode, supplier) that the app has the means to change to, quality lost included.
 
-    def _supply_cost(self, quote: SupplyQuote, current: SupplyQuote) -> float:
-        """Return the monthly cost of a quote at own volume, quality lost against the present supply included."""
-        lost = max(current.quality - quote.quality, 0.0) - max(quote.quality - current.quality, 0.0)
-        return quote.cost + self.spec.quality_value * lost * max(self.smoothed_revenue, 0.0)
+        What a change costs once has to pay back within a year.
+        """
+        now = (self.supply.mode, self.supply.supplier)
+        here = quotes.ways.index(now) if now in quotes.ways else None
+        one_off = np.array([self._switching_cost(mode) for mode, _ in quotes.ways])
+        lost = -quotes.quality
+        if here is not None:
+            one_off[here] = 0.0
+            lost = quotes.quality[here] - quotes.quality
+        cost = quotes.cost + self.spec.quality_value * lost * max(self.smoothed_revenue, 0.0) + one_off / 12.0
+        possible = one_off < self.cash
+        if here is not None:
+            possible[here] = True
+        if not possible.any():
+            return now
+        best = np.flatnonzero(possible & (cost == cost[possible].min())).tolist()
+        return min(quotes.ways[i] for i in best)
+
+    def _switching_cost(self, mode: SupplyMode) -> float:
+        """Return what it costs once to change to another supply, USD."""
+        return self.spec.switching_cost + (self.spec.own_model_fixed if mode == "own_model" else 0.0)
 
     def _plan_search(self) -> None:
         """Build an own index where quoted search calls cost more; stop buying when it is ready."""
-        if self.search_supplier is None or not self.world.on("make_or_buy"):
+        if self.search_supplier is None:
+            self._plan_resale()
+            return
+        if not self.world.on("make_or_buy"):
             return
         price = self.world.search_price(self.search_supplier)
         bill = price / 1000.0 * self.spec.search_calls * self.usage.queries
@@ -123,6 +136,20 @@ class App(Firm):
             return
         if price <= 0.0 or bill > 1.1 * self.spec.index_cost:
             self.index_due = self.world.month + self.spec.switching_delay
+
+    def _plan_resale(self) -> None:
+        """Sell calls of the own index to buyers that dearer sellers lost, once a year of it pays for the set-up."""
+        own_calls = self.spec.search_calls * self.usage.queries
+        if "api" in self.ways or own_calls <= 0.0 or not self.world.on("integrator_sells"):
+            return
+        lost, price = self.world.lost_calls(self.region)
+        terms = ApiSpec(price=price)
+        profit = min(own_calls, lost) * (price - terms.unit_cost) / 1000.0
+        if self.spec.switching_cost < min(12.0 * profit, self.cash):
+            self.pay("staff", "staff", self.spec.switching_cost, "research")
+            self.ways["api"] = terms
+            self.api_price = price
+            self.resells = True
 
     # --- offer -------------------------------------------------------------------------------------------------
 
@@ -203,8 +230,7 @@ class App(Firm):
         budget = spec.marketing + self.world.acquisition_budget(self.agent_id)
         if not self.world.on("paid_acquisition"):
             budget = 0.0
-        if not self.world.funded_by_group(self.agent_id):
-            budget *= min(max((self.runway - 3.0) / 9.0, 0.0), 1.0)
+        budget *= min(max((self.runway - 3.0) / 9.0, 0.0), 1.0)
         self.marketing = budget * self.world.sentiment
         if self.marketing > 0.0:
             base = max(spec.marketing, 0.1 * self.marketing)
@@ -269,7 +295,7 @@ class App(Firm):
     def settle(self) -> None:
         """Pay marketing, staff and the own index."""
         self.pay("media", "media", self.marketing, "marketing", self.acquired)
-        scale = min(max(self.runway / 6.0, 0.3), 1.0) if not self.world.funded_by_group(self.agent_id) else 1.0
+        scale = min(max(self.runway / 6.0, 0.3), 1.0)
         self.pay("staff", "staff", self.spec.staff * scale, "staff")
         if self.spec.search_calls > 0.0 and (self.search_supplier is None or self.index_due is not None):
             self.pay("overhead", "overhead", self.spec.index_cost, "cost_of_sales")

@@ -83,6 +83,8 @@ def fit_opening(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array) ->
     for _ in range(_STEPS):
         balance = _balance(law, replace(offers, brand=brand), state)
         users = law.by_app(people @ balance[:, :-1], offers.app, apps)
+        if not np.all(users[fitted] > 0.0):
+            raise ValueError("opening users cannot be fitted: by these tastes nobody would use some of the apps")
         error = np.log(opening_users[fitted] / users[fitted])
         before, largest = largest, float(np.abs(error).max())
         if largest < _TOLERANCE:

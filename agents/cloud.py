@@ -200,7 +200,8 @@ class Cloud(Firm):
         lead = max(quote.lead_time, 1.0)
         months = round(lead)
         due_by = world.month + months
-        retiring = math.fsum(size for due, cohort in self.cohorts.items() if due <= due_by for _, size, _ in cohort)
+        leaving = [self.cohorts.get(due, ()) for due in range(world.month, due_by + 1)]
+        retiring = math.fsum([size for cohort in leaving for _, size, _ in cohort])
         per_hour = 1.0 / (spec.target_utilisation * HOURS)
         wanted = self.demand.forecast(lead, world.sentiment) * per_hour
         growth = self.demand.forecast(lead + 1.0, world.sentiment) * per_hour - wanted

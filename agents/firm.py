@@ -70,7 +70,8 @@ class Books:
     @property
     def operating_profit(self) -> float:
         """Gross profit less research, marketing, staff and overhead."""
-        return self.gross_profit - self.research - self.research_staff - self.marketing - self.staff - self.overhead
+        gross = self.revenue - self.cost_of_sales - self.depreciation
+        return gross - self.research - self.research_staff - self.marketing - self.staff - self.overhead
 
     @property
     def net_profit(self) -> float:
@@ -129,8 +130,9 @@ class Firm(EconomicAgent):
 
     @property
     def runway(self) -> float:
-        """Months until the cash is gone at the present burn (120 when nothing is burnt)."""
-        return min(self.cash / self.burn, 120.0) if self.burn > 0.0 else 120.0
+        """Months until the cash is gone at the present burn, the group's where one stands behind (120: never)."""
+        cash, burn = self.world.funds_behind(self)
+        return min(cash / burn, 120.0) if burn > 0.0 else 120.0
 
     def pay(self, payee: str, kind: str, amount: float, expense: Expense, quantity: float = 0.0) -> None:
         """Pay for something and book it as `expense`."""
@@ -172,8 +174,9 @@ class Firm(EconomicAgent):
         self.revenue_growth += 0.2 * (min(max(grown, -0.5), 0.5) - self.revenue_growth)
         self.smoothed_gross += 0.34 * (self.books.gross_profit - self.smoothed_gross)
 
-    def pay_out(self, months_of_cost_kept: float, share: float) -> None:
-        """Give `share` of the cash above a buffer of some months of cost back to the owners."""
+    def pay_out(self, months_of_cost_kept: float, share: float) -> float:
+        """Give `share` of net profit back to the owners, as far as cash stays above some months of cost; return it."""
         spare = self.cash - months_of_cost_kept * self.books.cash_cost
-        if spare > 0.0 and self.books.net_profit > 0.0:
-            self.pay("dividends", "dividends", min(share * self.books.net_profit, spare), "financial")
+        amount = max(min(share * self.books.net_profit, spare), 0.0)
+        self.pay("dividends", "dividends", amount, "financial")
+        return amount

@@ -147,11 +147,11 @@ class Investors(EconomicAgent):
     def fund_rounds(self, candidates: list[Firm]) -> None:
         """Fund firms whose runway is short, best growth first, as far as the fund goes."""
         spec = self.spec
-        asking = [
-            (firm, spec.round_months * firm.burn - firm.cash)
-            for firm in candidates
-            if firm.burn > 0.0 and firm.runway < spec.raise_below and firm.cash < spec.round_months * firm.burn
-        ]
+        asking = []
+        for firm in candidates:
+            cash, burn = self.world.funds_behind(firm)
+            if burn > 0.0 and cash < min(spec.raise_below, spec.round_months) * burn:
+                asking.append((firm, spec.round_months * burn - cash))
         self.asked = math.fsum(amount for _, amount in asking)
         self.invested = 0.0
         self.rounds = {}

@@ -9,6 +9,10 @@ from agents.pricing import adjusted_premium, adjusted_price, own_elasticity, tar
 from agents.world import LargeOrSmall, TokenPrice, World
 
 SIZES: tuple[LargeOrSmall, ...] = ("large", "small")
+WAR_MONTHS = 9
+"""Longest price war, and the months of peace after it (judgement)."""
+WAR_RUNWAY = (9.0, 12.0)
+"""Runway below which a lab leaves a price war, and above which it starts one, months (judgement)."""
 
 
 class LabModel:
@@ -67,6 +71,7 @@ class Lab(Firm):
         self.war_months = 0
         self.in_war = False
         self.token_share = 0.0
+        self.war_aim = 0.0
         self.share_history: list[float] = []
         self.service = 1.0
         self.free_service = 1.0
@@ -122,12 +127,11 @@ class Lab(Firm):
         world = self.world
         self.training_plan *= 1.0 + spec.training_growth * spec.training_fade**world.month * world.sentiment
         budget = self.training_plan + spec.training_share * max(self.smoothed_revenue - self.opening_revenue, 0.0)
-        if not world.funded_by_group(self.agent_id):
-            budget = max(budget, spec.training_cash * self.cash / spec.training_horizon)
-            if self.runway < spec.runway_floor:
-                budget *= max(self.runway / spec.runway_floor, 0.1)
-        else:
+        if world.funded_by_group(self.agent_id):
             budget *= world.group_growth(self.agent_id)
+        else:
+            budget = max(budget, spec.training_cash * self.cash / spec.training_horizon)
+        budget *= min(max(self.runway / spec.runway_floor, 0.1), 1.0)
         self.training_budget += 0.25 * (budget - self.training_budget)
 
     def develop(self) -> None:
@@ -166,7 +170,7 @@ class Lab(Firm):
             self.opened_in = self.world.month
 
     def plan_prices(self) -> None:
-        """Decide next prices on long-run marginal cost: the rule, or the price point, or the war."""
+        """Decide next prices on long-run marginal cost: the rule, or the war; a price point is not cut in peace."""
         spec = self.spec
         self._update_war()
         for size, model in self.models.items():
@@ -180,29 +184,33 @@ class Lab(Firm):
             clearing = 1.0 - self.service if self.world.on("service_scarcity") else 0.0
             model.premium = adjusted_premium(model.premium, clearing, 0.3)
             now = model.opening_blend * model.scale
+            speed = 0.7 if self.in_war else spec.price_speed
+            price = adjusted_price(now, target, model.premium, speed, floor)
             if spec.price_point and size == "large" and not self.in_war and self.world.on("price_point"):
-                price = max(now, floor)
-            else:
-                speed = 0.7 if self.in_war else spec.price_speed
-                price = adjusted_price(now, target, model.premium, speed, floor)
+                price = max(now, price)
             model.next_scale = price / model.opening_blend if model.opening_blend > 0.0 else 1.0
 
     def _update_war(self) -> None:
-        """Start a price war on lost share with cash in hand; end it when cash, share or patience says so."""
+        """Cut to cost when share is lost or a rival at war undercuts; end when share is back or money runs out."""
+        spec = self.spec
+        price = self.models["large"].opening_blend * self.models["large"].scale
         self.share_history.append(self.token_share)
         past = self.share_history[-7] if len(self.share_history) > 6 else self.share_history[0]
-        lost = 1.0 - self.token_share / past if past > 0.01 else 0.0
         if not self.world.on("price_war"):
             self.in_war = False
         elif self.in_war:
             self.war_months += 1
-            self.in_war = not (self.war_months >= 9 or self.runway < 9.0 or lost <= 0.0)
-        else:
-            self.war_months = 0 if self.war_months == 0 else self.war_months - 1
-            triggered = lost > self.spec.war_share_loss or self.world.war_declared(self.agent_id)
-            if triggered and self.runway > 12.0 and self.war_months == 0:
-                self.in_war = True
-                self.war_months = 1
+            won = self.token_share >= self.war_aim and price <= self.world.attack_price(self.agent_id)
+            self.in_war = not (won or self.war_months >= WAR_MONTHS or self.runway < WAR_RUNWAY[0])
+        elif self.war_months > 0:
+            self.war_months -= 1
+        elif self.runway > WAR_RUNWAY[1]:
+            declared = self.world.war_declared(self.agent_id)
+            lost = past > 0.01 and self.token_share < (1.0 - spec.war_share_loss) * past
+            undercut = self.world.attack_price(self.agent_id) < (1.0 - spec.war_undercut) * price
+            self.in_war = lost or undercut or declared
+            self.war_months = int(self.in_war)
+            self.war_aim = past * (1.0 + spec.war_share_loss) if declared else past
 
     def commit(self) -> None:
         """Publish prices and, at a release, the new models."""
@@ -250,12 +258,8 @@ class Lab(Firm):
     def settle(self) -> None:
         """Pay staff, half of it research, growing slower than revenue; add up what the next model costs."""
         growth = max(self.smoothed_revenue / max(self.opening_revenue, 1.0), 0.3) if self.opening_revenue > 0.0 else 1.0
-        scale = (
-            min(growth**0.5, 8.0) * min(max(self.runway / 6.0, 0.4), 1.0)
-            if not self.world.funded_by_group(self.agent_id)
-            else min(growth**0.3, 4.0)
-        )
-        staff = self.spec.staff * scale
+        grown = min(growth**0.3, 4.0) if self.world.funded_by_group(self.agent_id) else min(growth**0.5, 8.0)
+        staff = self.spec.staff * grown * min(max(self.runway / 6.0, 0.4), 1.0)
         self.pay("staff", "staff", 0.5 * staff, "research_staff", 0.0)
         self.pay("staff", "staff", 0.5 * staff, "staff", 0.0)
         self._spent_on_next += self.books.research + self.books.research_staff

@@ -209,13 +209,22 @@ class LabSpec(Parameters):
         doc="what publishing weights brings in talent, ecosystem, own cloud or ads",
     )
     war_share_loss: float = param(
-        0.25,
+        0.4,
         unit="1",
         source="judgement",
         ge=0,
         le=1,
         span=(0.1, 0.5),
-        doc="loss of token share over six months that starts a price war",
+        doc="loss of token share over six months that starts a price war (F-E1: a leader lost a third without one)",
+    )
+    war_undercut: float = param(
+        0.5,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0.3, 0.8),
+        doc="how far a comparable rival at war must undercut a lab of its region to be answered by a price war",
     )
     off_peak_discount: float = param(
         0.0,

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from agents.expectations import ExpectationSpec
-    from agents.firm import Books
+    from agents.firm import Books, Firm
     from agents.parameters import ResearchSpec
 
 LargeOrSmall = Literal["large", "small"]
@@ -58,13 +59,15 @@ class ChipQuote:
 
 
 @dataclass(frozen=True, slots=True)
-class SupplyQuote:
-    """One way for an app to get its tokens: what a month at its own volume would cost, and the quality."""
+class SupplyQuotes:
+    """Every way for an app to get its tokens, (mode, supplier), and what a month at its own volume would be.
 
-    mode: SupplyMode
-    supplier: str
-    cost: float
-    quality: float
+    `cost` in USD and `quality` have an entry for each way, (n,).
+    """
+
+    ways: list[tuple[SupplyMode, str]]
+    cost: NDArray[np.float64]
+    quality: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +217,10 @@ class World(Protocol):
         """Ask the firm's group for cash, for an investment or a shortfall; return what it gives, USD."""
         ...
 
+    def funds_behind(self, firm: "Firm") -> tuple[float, float]:
+        """Return cash and monthly burn of the firm, or of the group that stands behind it, USD."""
+        ...
+
     def funded_by_group(self, firm: str) -> bool:
         """Return whether the firm's group has a parent with other profit pools."""
         ...
@@ -299,6 +306,10 @@ class World(Protocol):
         """Return the lowest published price of a rival's model of similar or better quality, USD per Mtok."""
         ...
 
+    def attack_price(self, lab: str) -> float:
+        """Return the lowest price that a rival at war in the lab's region asks for a comparable large model."""
+        ...
+
     def open_weights(self, lab: str) -> bool:
         """Return whether a lab's weights are published."""
         ...
@@ -320,12 +331,16 @@ class World(Protocol):
         """Return the factor that events put on demand for AI in a region."""
         ...
 
-    def supply_quotes(self, app: str, mtok: float) -> list[SupplyQuote]:
+    def supply_quotes(self, app: str, mtok: float) -> SupplyQuotes:
         """Quote an app every way to get `mtok` a month."""
         ...
 
     def search_price(self, app: str) -> float:
         """Return the price of 1,000 search calls of an app that sells them, 0 when it no longer does."""
+        ...
+
+    def lost_calls(self, region: str) -> tuple[float, float]:
+        """Return search calls a month that dearer sellers lost and nobody serves; their old price, USD per 1,000."""
         ...
 
     def outside_calls(self, app: str) -> float:

@@ -12,7 +12,6 @@ from agents.choice import BLOCKED, METERED, THROTTLED, ConsumerOffers
 from agents.consumers import ConsumerOutcome, Consumers
 from agents.earning import Usage
 from agents.monetisation import AdvertisingSpec, ApiSpec, CommissionSpec
-from agents.tastes import Array
 from agents.world import AppDemand
 from ecosystem.spec import SpecError
 
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
 OUTSIDE_SPEED = 0.3
 """Share of outside buyers of search calls who respond to a price within a month (judgement)."""
+_BY_OPTION = ("users", "joins", "leavers", "queries", "eligible", "fees", "overage")
+"""Amounts of the month's outcome by option that apps read."""
 OVERAGE = {"blocked": BLOCKED, "throttled": THROTTLED, "metered": METERED}
 
 
@@ -38,13 +39,16 @@ class ConsumerMarket:
             self.first[app.agent_id] = position
             position += len(app.tiers)
         self.list_options()
-        index = {app.agent_id: i for i, app in enumerate(self.apps)}
-        self._app = np.array([index[a.agent_id] for a, _, _ in self.options], dtype=np.intp)
+        self.place = {app.agent_id: i for i, app in enumerate(self.apps)}
+        self._app = np.array([self.place[a.agent_id] for a, _, _ in self.options], dtype=np.intp)
         self._brand_shock = np.zeros(len(self.apps))
         self.outcome: ConsumerOutcome | None = None
         self._usage: dict[str, Usage] = {}
+        self._by_option: dict[str, list[float]] = {}
+        self._trust: list[float] = []
         self._selling_ads: dict[str, int] = {}
         self.outside: dict[str, float] = {}
+        self.lost_calls = (0.0, 0.0)
 
     def list_options(self) -> None:
         """Fill the table of options with the terms of all tiers; their number never changes."""
@@ -64,15 +68,20 @@ class ConsumerMarket:
             fitted = [b for b, u in zip(brands.tolist(), users.tolist(), strict=True) if u > 0.0]
             for app, brand, people in zip(self.apps, brands.tolist(), users.tolist(), strict=True):
                 app.brand = brand if people > 0.0 else min(fitted)
-        self.outcome = self.consumers.settle_in(self.offers())
+        self._publish(self.consumers.settle_in(self.offers()))
+
+    def _publish(self, outcome: ConsumerOutcome) -> None:
+        """Take note of what consumers did; apps read their tiers from lists."""
+        self.outcome = outcome
+        self._usage = {}
+        self._by_option = {name: getattr(outcome, name).tolist() for name in _BY_OPTION}
+        self._trust = outcome.trust.tolist()
 
     def offers(self) -> ConsumerOffers:
         """Return the month's offers."""
         chain = self.chain
-        rows = [self._row(app, name, tier) for app, name, tier in self.options]
-        fee, quality, load, disclosed, eligible, service, available = (
-            np.array(column) for column in zip(*rows, strict=True)
-        )
+        rows = [row for app in self.apps for row in self._rows(app)]
+        fee, quality, load, disclosed, eligible, service, available = np.array(list(zip(*rows, strict=True)))
         timeline = chain.timeline
         return ConsumerOffers(
             app=self._app,
@@ -92,23 +101,33 @@ class ConsumerMarket:
             frontier=chain.frontier,
         )
 
-    def _row(self, app: App, name: str, tier: TierSpec) -> tuple[float, ...]:
-        paid = tier.price > 0.0
+    def _rows(self, app: App) -> list[tuple[float, ...]]:
+        """Return the terms of each tier of an app, in the order of `offers`."""
         ads = app.ways.get("ads")
-        shows_ads = isinstance(ads, AdvertisingSpec) and not (paid and ads.free_only)
+        load = disclosed = 0.0
+        free_only = False
+        if isinstance(ads, AdvertisingSpec):
+            load, disclosed, free_only = app.ad_load, float(ads.disclosed), ads.free_only
         lab = self.chain.labs[app.supply.supplier]
         hosted = app.supply.mode in ("self_host", "own_model")
-        service = app.service if hosted else lab.service if paid else lab.free_service
-        open_now = app.alive and (not paid or app.sells_subscriptions)
-        return (
-            app.fees[name],
-            self.chain.tokens.quality(app, tier.model),
-            app.ad_load if shows_ads else 0.0,
-            float(isinstance(ads, AdvertisingSpec) and ads.disclosed and shows_ads),
-            app.spec.eligible,
-            max(service, 0.01),
-            app.available if open_now else 0.0,
-        )
+        rows: list[tuple[float, ...]] = []
+        for name, tier in app.tiers:
+            paid = tier.price > 0.0
+            shows_ads = not (paid and free_only)
+            service = app.service if hosted else lab.service if paid else lab.free_service
+            open_now = app.alive and (not paid or app.sells_subscriptions)
+            rows.append(
+                (
+                    app.fees[name],
+                    self.chain.tokens.quality(app, tier.model),
+                    load if shows_ads else 0.0,
+                    disclosed if shows_ads else 0.0,
+                    app.spec.eligible,
+                    max(service, 0.01),
+                    app.available if open_now else 0.0,
+                )
+            )
+        return rows
 
     def run(self) -> None:
         """Let consumers choose and use."""
@@ -116,13 +135,12 @@ class ConsumerMarket:
         if chain.on("taste_shocks") and chain.month >= 0:
             noise = chain.stream(f"tastes.{self.region}").standard_normal(len(self.apps))
             self._brand_shock = 0.9 * self._brand_shock + chain.spec.market.taste_noise * noise
-        self._usage = {}
         self.consumers.choose(self.offers())
-        self.outcome = self.consumers.use()
+        self._publish(self.consumers.use())
 
     def opening_fees(self) -> float:
         """Return subscription fees of the opening month, USD."""
-        return float(self._required().fees.sum()) if self.outcome is not None else 0.0
+        return float(self.outcome.fees.sum()) if self.outcome is not None else 0.0
 
     def slice(self, app: str) -> slice:
         """Return where an app's tiers are in arrays over options."""
@@ -137,10 +155,9 @@ class ConsumerMarket:
         return known
 
     def _measure(self, app: App) -> Usage:
-        outcome = self._required()
-        users = self._tiers(app, outcome.users)
+        users = self._tiers(app, "users")
         paid = [tier.price > 0.0 for _, tier in app.tiers]
-        eligible = self._tiers(app, outcome.eligible)
+        eligible = self._tiers(app, "eligible")
         ads = app.ways.get("ads")
         if (
             isinstance(ads, AdvertisingSpec)
@@ -150,23 +167,25 @@ class ConsumerMarket:
             eligible = [0.0 if pays else queries for pays, queries in zip(paid, eligible, strict=True)]
         return Usage(
             users=math.fsum(users),
-            payers=math.fsum(u for u, p in zip(users, paid, strict=True) if p),
-            queries=math.fsum(self._tiers(app, outcome.queries)),
+            payers=math.fsum([u for u, p in zip(users, paid, strict=True) if p]),
+            queries=math.fsum(self._tiers(app, "queries")),
             eligible=math.fsum(eligible),
-            fees=math.fsum(self._tiers(app, outcome.fees)),
-            metered=math.fsum(self._tiers(app, outcome.overage)),
+            fees=math.fsum(self._tiers(app, "fees")),
+            metered=math.fsum(self._tiers(app, "overage")),
             quality=self.chain.tokens.quality(app, app.tiers[0][1].model),
-            trust=float(outcome.trust[self._app[self.first[app.agent_id]]]),
+            trust=self._trust[self.place[app.agent_id]],
         )
 
     def queries(self, app: str) -> list[float]:
         """Return this month's queries by tier of an app."""
-        return self._tiers(self.chain.apps[app], self._required().queries)
+        return self._tiers(self.chain.apps[app], "queries")
 
-    def _tiers(self, app: App, amounts: Array) -> list[float]:
-        """Return an app's part of amounts by option (O,)."""
-        found: list[float] = amounts[self.slice(app.agent_id)].tolist()
-        return found
+    def _tiers(self, app: App, amount: str) -> list[float]:
+        """Return an amount of the month's outcome by tier of an app."""
+        if self.outcome is None:
+            raise RuntimeError(f"consumers of {self.region} have not chosen yet")
+        start = self.first[app.agent_id]
+        return self._by_option[amount][start : start + len(app.tiers)]
 
     def sell_ads(self) -> None:
         """Let advertisers buy the impressions that apps offer."""
@@ -182,13 +201,32 @@ class ConsumerMarket:
         self.chain.advertisers[self.region].buy(inventories)
 
     def plan_outside_calls(self) -> None:
-        """Let outside buyers of search calls respond to the price, a part of them each month."""
+        """Let outside buyers of search calls respond to the price, a part of them each month.
+
+        Calls that a dearer seller lost may go, at his old price, to apps that sell the calls of their own index,
+        each as far as its own calls show that it can serve.
+        """
+        targets: dict[str, float] = {}
+        lost = value = 0.0
         for app in self.apps:
             terms = app.ways.get("api")
             if isinstance(terms, ApiSpec) and app.alive and app.api_price > 0.0 and terms.price > 0.0:
-                before = self.outside.get(app.agent_id, terms.outside_calls)
-                target = terms.outside_calls * (app.api_price / terms.price) ** -terms.elasticity
-                self.outside[app.agent_id] = before + OUTSIDE_SPEED * (target - before)
+                calls = terms.outside_calls * (app.api_price / terms.price) ** -terms.elasticity
+                targets[app.agent_id] = calls
+                self.outside.setdefault(app.agent_id, terms.outside_calls)
+                lost += max(terms.outside_calls - calls, 0.0)
+                value += max(terms.outside_calls - calls, 0.0) * terms.price
+        sizes = {
+            a.agent_id: a.spec.search_calls * math.fsum(self.queries(a.agent_id))
+            for a in self.apps
+            if a.resells and a.alive
+        }
+        able = math.fsum(sizes.values())
+        served = min(1.0, lost / max(able, 1e-9))
+        self.lost_calls = (lost - served * able, value / lost if lost > 0.0 else 0.0)
+        targets.update({app: served * calls for app, calls in sizes.items()})
+        for app_id, target in targets.items():
+            self.outside[app_id] += OUTSIDE_SPEED * (target - self.outside[app_id])
 
     def remember(self) -> None:
         """Give every app its own view of the month."""
@@ -200,30 +238,24 @@ class ConsumerMarket:
                 app.unit_margin = (app.books.revenue - app.books.cost_of_sales) / max(app.usage.users, 1.0)
 
     def _demand_of(self, app: App) -> AppDemand:
-        outcome = self._required()
-        users, joins = self._tiers(app, outcome.users), self._tiers(app, outcome.joins)
-        leavers, queries = self._tiers(app, outcome.leavers), self._tiers(app, outcome.queries)
+        users, joins = self._tiers(app, "users"), self._tiers(app, "joins")
+        leavers, queries = self._tiers(app, "leavers"), self._tiers(app, "queries")
         paid = [i for i, (_, tier) in enumerate(app.tiers) if tier.price > 0.0]
-        payers, total = math.fsum(users[i] for i in paid), math.fsum(queries)
+        payers, total = math.fsum([users[i] for i in paid]), math.fsum(queries)
         other = app.books.revenue - app.books.streams.get("advertising", 0.0)
         tokens = self.chain.serving.app_tokens.get(app.agent_id, {})
         return AppDemand(
             users=math.fsum(users),
             payers=payers,
             queries=total,
-            paid_queries=math.fsum(queries[i] for i in paid),
-            mtok=math.fsum(math.fsum(m) for m in tokens.values()),
+            paid_queries=math.fsum([queries[i] for i in paid]),
+            mtok=math.fsum([math.fsum(m) for m in tokens.values()]),
             joins=math.fsum(joins),
-            paid_joins=math.fsum(joins[i] for i in paid),
+            paid_joins=math.fsum([joins[i] for i in paid]),
             leavers=math.fsum(leavers),
-            paid_leavers=math.fsum(leavers[i] for i in paid),
+            paid_leavers=math.fsum([leavers[i] for i in paid]),
             cost_per_payer=self.chain.paid_cost.get(app.agent_id, 0.0) / max(payers, 1.0),
             other_revenue_per_query=other / max(total, 1.0),
             operating_profit=app.books.operating_profit,
             tier_users=tuple(users),
         )
-
-    def _required(self) -> ConsumerOutcome:
-        if self.outcome is None:
-            raise RuntimeError(f"consumers of {self.region} have not chosen yet")
-        return self.outcome

@@ -33,19 +33,22 @@ class Equity:
     def invest_in_customers(self) -> None:
         """Circular finance: chipmakers put a share of profit as equity into customers without an owner behind them."""
         chain = self.chain
+        customers = [
+            (firm, max(firm.smoothed_revenue, 1.0))
+            for firm in (*chain.labs.values(), *chain.clouds.values())
+            if firm.alive and not chain.funded_by_group(firm.agent_id)
+        ]
+        total = math.fsum([size for _, size in customers])
         for maker in chain.chipmakers.values():
             budget = maker.spec.circular_share * max(maker.smoothed_gross, 0.0)
             budget = min(budget, 0.5 * maker.cash)
-            customers = [f for f in (*chain.labs.values(), *chain.clouds.values()) if self._wants_equity(f)]
-            total = math.fsum(max(f.smoothed_revenue, 1.0) for f in customers)
-            for firm in customers:
-                part = budget * max(firm.smoothed_revenue, 1.0) / total
+            if budget <= 0.0:
+                continue
+            for firm, size in customers:
+                part = budget * size / total
                 if part > 0.0:
                     maker.pay(firm.agent_id, "equity", part, "financial")
                     firm.equity_raised += part
-
-    def _wants_equity(self, firm: Firm) -> bool:
-        return firm.alive and not self.chain.funded_by_group(firm.agent_id)
 
     def value_firms(self) -> None:
         """Value every firm: discounted expected profit, growth fading, plus its owner's other business for clouds."""

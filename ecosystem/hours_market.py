@@ -41,6 +41,15 @@ class HoursMarket:
         for cloud, weight in weights.items():
             self.ask(cloud, buyer, hours * weight / total)
 
+    def contracted(self) -> dict[str, list[float]]:
+        """Return the hours of every customer's contracts with living clouds."""
+        hours: dict[str, list[float]] = {}
+        for cloud in self.chain.clouds.values():
+            if cloud.alive:
+                for customer, contract in cloud.contracts.items():
+                    hours.setdefault(customer, []).append(contract.hours)
+        return hours
+
     def allocate(self) -> None:
         """Serve contracts, then spot requests pro rata; publish utilisation, what was asked for, and the bills."""
         for cloud_id, cloud in self.chain.clouds.items():
@@ -98,7 +107,7 @@ class HoursMarket:
             if not cloud.spec.overflow or not cloud.alive:
                 continue
             own = cloud.capacity - cloud.overflow.hours
-            short = max(cloud.demand.forecast(1.0) / cloud.spec.target_utilisation - own, 0.0)
+            short = max(cloud.demand.forecast(1.0) - own, 0.0)
             total = math.fsum(cloud.spec.overflow.values())
             for reseller, value in sorted(cloud.spec.overflow.items()):
                 seller = chain.clouds[reseller]

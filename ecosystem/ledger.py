@@ -58,6 +58,7 @@ class Ledger:
         self._index: dict[str, int] = {}
         self._cash: dict[str, float] = {}
         self._endowment: list[float] = []
+        self._limited: list[bool] = []
         self._kinds: dict[str, Kind] = {}
         self._kind_index: dict[str, int] = {}
         self._links: dict[tuple[str, str, str], int] = {}
@@ -123,6 +124,7 @@ class Ledger:
         self._accounts[account] = Account(account, role, tier, region, group, limited)
         self._cash[account] = start
         self._endowment.append(start)
+        self._limited.append(limited)
 
     def cash(self, account: str) -> float:
         """Cash of a firm or fund, USD; infinite for an unlimited source, money received so far for a sink."""
@@ -221,28 +223,31 @@ class Ledger:
         if self._new_links:
             self._table = np.concatenate([self._table, np.array(self._new_links, dtype=np.int32)])
             self._new_links.clear()
-        active = np.flatnonzero(np.array(self._calls)).astype(np.int32)
+        calls = np.array(self._calls)
+        active = np.flatnonzero(calls).astype(np.int32)
         amount = np.array(self._amounts)[active]
-        closing = np.array(list(self._cash.values()))
-        self._check_balances(active, amount, closing)
-        self._check_identity(active, amount, closing)
+        opening, closing = self._cash_at(self.month), np.array(list(self._cash.values()))
+        self._check_balances(active, amount, calls[active], opening, closing)
+        self._check_identity(active, amount, opening, closing)
         self._months.append(_Month(active, amount, np.array(self._quantities)[active], closing))
         self._amounts = [0.0] * len(self._table)
         self._quantities = [0.0] * len(self._table)
         self._calls = [0] * len(self._table)
 
-    def _check_balances(self, active: Ints, amount: Floats, closing: Floats) -> None:
+    def _check_balances(
+        self, active: Ints, amount: Floats, calls: NDArray[np.int64], opening: Floats, closing: Floats
+    ) -> None:
         """Every balance equals the previous one plus its entries, within the rounding of its additions."""
-        opening, accounts = self._cash_at(self.month), len(closing)
-        payer, payee = self._table[active, 0], self._table[active, 1]
+        accounts = len(closing)
+        payer, payee = self._table[active, :2].T
         received = np.bincount(payee, weights=amount, minlength=accounts)
         paid = np.bincount(payer, weights=amount, minlength=accounts)
-        calls = np.array(self._calls)[active] + 1
-        additions = 4 + np.bincount(payer, weights=calls, minlength=accounts)
-        additions += np.bincount(payee, weights=calls, minlength=accounts)
+        additions = 4 + np.bincount(payer, weights=calls + 1, minlength=accounts)
+        additions += np.bincount(payee, weights=calls + 1, minlength=accounts)
         balanced = np.isfinite(opening)
-        gap = np.where(balanced, closing, 0.0) - (np.where(balanced, opening, 0.0) + (received - paid))
-        size = np.where(balanced, opening, 0.0) + received + paid
+        before = np.where(balanced, opening, 0.0)
+        gap = np.where(balanced, closing, 0.0) - (before + (received - paid))
+        size = before + received + paid
         wrong = ~(np.abs(gap) <= additions * EPSILON * size) & balanced
         if wrong.any():
             account = int(np.argmax(wrong))
@@ -251,10 +256,10 @@ class Ledger:
             account = int(np.argmin(closing))
             self._breach(account, f"cash is negative ({closing[account]:.10g})", active, amount)
 
-    def _check_identity(self, active: Ints, amount: Floats, closing: Floats) -> None:
+    def _check_identity(self, active: Ints, amount: Floats, opening: Floats, closing: Floats) -> None:
         """The cash changes of firms and funds sum to money from sources minus money into sinks."""
-        limited = np.array([account.limited for account in self._accounts.values()], dtype=bool)
-        opening = self._cash_at(self.month)[limited]
+        limited = np.array(self._limited)
+        opening = opening[limited]
         changes = fsum((closing[limited] - opening).tolist())
         from_sources = fsum(amount[~limited[self._table[active, 0]]].tolist())
         into_sinks = fsum(amount[~limited[self._table[active, 1]]].tolist())

@@ -72,6 +72,7 @@ class ValueChain(WorldView, mesa.Model):
         self.failures: list[tuple[int, str]] = []
         self.paid_cost: dict[str, float] = {}
         self.group_left: dict[str, float] = {}
+        self.group_received = dict.fromkeys(loaded.group, 0.0)
         self.minimum_hours = MINIMUM_GPUS * 730.0
         self._switches: dict[str, bool] = loaded.mechanisms.model_dump()
         self._opening = True
@@ -110,6 +111,16 @@ class ValueChain(WorldView, mesa.Model):
         self.investors = kinds.INVESTORS.make(self, spec.investors)
         self.own = OwnAgents(self)
         self.firms: dict[str, Firm] = {**self.chipmakers, **self.clouds, **self.labs, **self.apps, **self.own.firms}
+        self.members = {
+            group: sorted((f for f in self.firms.values() if f.group == group), key=lambda f: f.agent_id != owner.head)
+            for group, owner in spec.group.items()
+        }
+        self.owned = frozenset(
+            firm.agent_id
+            for group, members in self.members.items()
+            for firm in members
+            if spec.group[group].cash_flow > 0.0
+        )
 
     # --- the month ---------------------------------------------------------------------------------------------
 
@@ -139,6 +150,8 @@ class ValueChain(WorldView, mesa.Model):
             firm.books.clear()
         for group_id, group in self.spec.group.items():
             self.group_left[group_id] = group.cash_flow * (1.0 + group.growth) ** self.month
+            self.group_left[group_id] += self.group_received[group_id]
+            self.group_received[group_id] = 0.0
         self._enter()
         self.own.act("events")
 

@@ -91,7 +91,7 @@ def extended(base: type[P], kinds: tuple[Kind[Any, Any], ...]) -> type[P]:
     if not kinds:
         return base
     for kind in kinds:
-        if hasattr(base, kind.name) or kind.name in base.model_fields:
+        if is_taken(base, kind.name):
             raise ValueError(f"kind {kind.name!r}: scenarios have something else of that name; choose another")
     fields: dict[str, Any] = {
         kind.name: (
@@ -102,6 +102,11 @@ def extended(base: type[P], kinds: tuple[Kind[Any, Any], ...]) -> type[P]:
     }
     made: type[P] = create_model(base.__name__, __base__=base, __module__=base.__module__, **fields)
     return made
+
+
+def is_taken(base: type[Parameters], name: str) -> bool:
+    """Return whether a name means something else in a scenario, so that no kind can have it."""
+    return hasattr(base, name) or name in base.model_fields
 
 
 def own_tables(spec: "Spec") -> dict[str, dict[str, Parameters]]:

@@ -1,6 +1,6 @@
 """The recorder: preallocated arrays of what every firm and market did each month."""
 
-from itertools import repeat
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,9 +72,11 @@ class Recorder:
         self._row = {firm: i for i, firm in enumerate(firms)}
         self._series: dict[str, NDArray[np.float64]] = {}
 
-    def firm(self, month: int, firm: str, values: dict[str, float]) -> None:
-        """Record one firm's month."""
-        self.panel[month, self._row[firm]] = tuple(map(values.get, FIRM_FIELDS, repeat(0.0)))
+    def firms_of_a_kind(self, month: int, firms: Iterable[str], values: list[dict[str, float]]) -> None:
+        """Record the month of firms with the same fields, in the same order; other fields stay zero."""
+        if values:
+            cells = np.ix_([self._row[firm] for firm in firms], [_COLUMN[name] for name in values[0]])
+            self.panel[month][cells] = [tuple(row.values()) for row in values]
 
     def market(self, month: int, name: str, value: float) -> None:
         """Record one month of a market series."""

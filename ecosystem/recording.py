@@ -13,7 +13,7 @@ from ecosystem.record import FIRM_FIELDS
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
 
-_STREAMS = ("subscriptions", "metered", "advertising", "api_calls", "commission")
+_STREAMS = {s: f"rev_{s}" for s in ("subscriptions", "metered", "advertising", "api_calls", "commission")}
 """Streams of revenue of apps that have a field of their own; all others are `rev_other`."""
 _SUPPLY = {"api": 0.0, "own": 1.0, "self_host": 2.0, "own_model": 3.0}
 
@@ -22,19 +22,13 @@ def record_month(chain: "ValueChain") -> None:
     """Record every firm and market."""
     month = chain.month
     recorder = chain.recorder
-    for firm_id, firm in chain.firms.items():
-        values = _common(chain, firm)
-        if isinstance(firm, Chipmaker):
-            values |= _chipmaker(chain, firm)
-        elif isinstance(firm, Cloud):
-            values |= _cloud(firm)
-        elif isinstance(firm, Lab):
-            values |= _lab(chain, firm)
-        elif isinstance(firm, App):
-            values |= _app(firm)
-        else:
-            values |= _own(firm)
-        recorder.firm(month, firm_id, values)
+    chipmakers, clouds, labs, apps = chain.chipmakers, chain.clouds, chain.labs, chain.apps
+    recorder.firms_of_a_kind(month, chipmakers, [_common(f) | _chipmaker(f) for f in chipmakers.values()])
+    recorder.firms_of_a_kind(month, clouds, [_common(f) | _cloud(f) for f in clouds.values()])
+    recorder.firms_of_a_kind(month, labs, [_common(f) | _lab(chain, f) for f in labs.values()])
+    recorder.firms_of_a_kind(month, apps, [_common(f) | _app(f) for f in apps.values()])
+    for firm_id, own in chain.own.firms.items():
+        recorder.firms_of_a_kind(month, [firm_id], [_common(own) | _own(own)])
     for name, value in _markets(chain).items():
         recorder.market(month, name, value)
     for name, value in chain.own.series():
@@ -42,7 +36,7 @@ def record_month(chain: "ValueChain") -> None:
     recorder.recorded = month + 1
 
 
-def _common(chain: "ValueChain", firm: Firm) -> dict[str, float]:
+def _common(firm: Firm) -> dict[str, float]:
     books = firm.books
     return {
         "alive": float(firm.alive),
@@ -64,7 +58,7 @@ def _common(chain: "ValueChain", firm: Firm) -> dict[str, float]:
     }
 
 
-def _chipmaker(chain: "ValueChain", firm: Chipmaker) -> dict[str, float]:
+def _chipmaker(firm: Chipmaker) -> dict[str, float]:
     home = firm.lines.get(firm.region) or next(iter(firm.lines.values()))
     return {
         "capital": firm.inventory_value + firm.tooling,
@@ -117,8 +111,8 @@ def _app(firm: App) -> dict[str, float]:
         "queries": usage.queries,
         "ad_load": firm.ad_load,
         "trust": firm.trust,
-        **{f"rev_{stream}": streams.get(stream, 0.0) for stream in _STREAMS},
-        "rev_other": math.fsum(amount for stream, amount in streams.items() if stream not in _STREAMS),
+        **{field: streams.get(stream, 0.0) for stream, field in _STREAMS.items()},
+        "rev_other": math.fsum([amount for stream, amount in streams.items() if stream not in _STREAMS]),
         "supply": _SUPPLY[firm.supply.mode],
     }
 

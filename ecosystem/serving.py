@@ -132,6 +132,7 @@ class Serving:
             for cloud_id, (own, direct) in compute.hours.items():
                 chain.hours.ask(cloud_id, f"own_use.{cloud_id}", own)
                 chain.hours.ask(cloud_id, f"direct.{cloud_id}", direct)
+        contracted = chain.hours.contracted()
         for lab_id, lab in chain.labs.items():
             if not lab.alive:
                 continue
@@ -140,10 +141,7 @@ class Serving:
             lab.hours_needed = paid + free
             reserve = chain.reserve(lab_id)
             lab.training_planned = self._training_wanted(lab, (paid + free) * reserve)
-            contracted = math.fsum(
-                c.contracts[lab_id].hours for c in chain.clouds.values() if lab_id in c.contracts and c.alive
-            )
-            short = (paid + free) * reserve + lab.training_planned - contracted
+            short = (paid + free) * reserve + lab.training_planned - math.fsum(contracted.get(lab_id, ()))
             if short > 0.0:
                 for cloud_id, share in lab.cloud_shares.items():
                     chain.hours.ask(cloud_id, lab_id, share * short)

@@ -140,12 +140,12 @@ class Settlement:
                     self._fail(firm)
 
     def _pay_out(self, firm: Firm) -> None:
-        """Give profit back: chipmakers by their payout, firms of a group everything above three months' cost."""
+        """Give profit back: chipmakers by their payout, firms of an owner all, which he may hand on next month."""
         chain = self.chain
         if firm.agent_id in chain.chipmakers:
             firm.pay_out(1.0, chain.chipmakers[firm.agent_id].spec.payout)
-        elif chain.funded_by_group(firm.agent_id):
-            firm.pay_out(3.0, 1.0)
+        elif firm.group is not None and chain.funded_by_group(firm.agent_id):
+            chain.group_received[firm.group] += firm.pay_out(3.0, 1.0)
 
     def _fail(self, firm: Firm) -> None:
         """End a firm: its assets are sold at a part of book value, creditors get that, the rest is written off."""

@@ -25,7 +25,7 @@ from agents.lab_spec import LabSpec
 from agents.parameters import Parameters, ResearchSpec, param
 from ecosystem.events import FIRM_FIELDS, Event, NewTerms
 from ecosystem.market_spec import GroupSpec, MarketSpec
-from ecosystem.own_kinds import extended, own_firms, own_tables, resolved_modules, with_own_kinds
+from ecosystem.own_kinds import extended, is_taken, own_firms, own_tables, resolved_modules, with_own_kinds
 from ecosystem.provenance import ParameterRow, parameter_rows
 from ecosystem.spec_checks import check_amounts, named_cards
 from ecosystem.switches import MechanismSwitches
@@ -303,7 +303,7 @@ def _first_error(error: ValidationError, above: tuple[str, ...] = ()) -> str:
 
 def siblings(loc: tuple[int | str, ...]) -> list[str]:
     """Return the valid keys at a place in the tree."""
-    model: Any = extended(Spec, tuple(own_kinds().values()))
+    model: Any = extended(Spec, tuple(kind for kind in own_kinds().values() if not is_taken(Spec, kind.name)))
     for part in loc:
         fields = getattr(model, "model_fields", None)
         annotation = fields[part].annotation if fields is not None and part in fields else model

@@ -44,6 +44,7 @@ class MechanismSwitches(Parameters):
     service_scarcity: bool = bool_param("prices carry a premium while users are turned away")
     rationing: bool = bool_param("where hours are short free traffic waits first and quality of service falls")
     make_or_buy: bool = bool_param("apps compare suppliers, self-hosting and own models at their own volume")
+    integrator_sells: bool = bool_param("apps with an own index may sell its calls to buyers that dearer sellers lost")
     ads: bool = bool_param("apps show ads")
     learning_apps: bool = bool_param("apps adjust fees and ad load by their own estimated responses")
     experiments: bool = bool_param("apps vary fees and ad load a little to learn")

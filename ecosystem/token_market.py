@@ -4,7 +4,8 @@ import math
 from typing import TYPE_CHECKING
 
 from agents.lab import SIZES
-from agents.world import LargeOrSmall, SupplyQuote, TokenOffer, TokenPrice
+from agents.world import LargeOrSmall, SupplyQuotes, TokenOffer, TokenPrice
+from ecosystem.supply_catalogue import SupplyCatalogue
 from ecosystem.token_costs import Hours, dot
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class TokenMarket:
         self.offers: dict[str, list[TokenOffer]] = {}
         self._models: dict[str, list[tuple[TokenOffer, TokenOffer]]] = {}
         self._self_hosted: dict[tuple[str, str, LargeOrSmall], Hours] = {}
+        self._catalogues: dict[str, SupplyCatalogue] = {}
         first = next(iter(sorted(chain.spec.enterprise)), None)
         mix = chain.spec.enterprise[first] if first is not None else None
         self.mix = (
@@ -37,6 +39,7 @@ class TokenMarket:
         """Collect the offers of every region: labs that sell there, clouds there that host open weights."""
         chain = self.chain
         self._self_hosted = {}
+        self._catalogues = {}
         self.offers = {region: [] for region in chain.spec.regions}
         self._models = {region: [] for region in chain.spec.regions}
         for lab_id, lab in chain.labs.items():
@@ -143,35 +146,23 @@ class TokenMarket:
         """Return the quality of the answers that an app's present supply gives."""
         chain = self.chain
         if app.supply.mode == "own_model":
-            return OWN_MODEL_QUALITY * max(chain.open_frontier, 0.3)
+            return self.own_model_quality()
         return chain.labs[app.supply.supplier].models[size].quality
 
-    def quotes(self, app_id: str, mtok: float) -> list[SupplyQuote]:
+    def quotes(self, app_id: str, mtok: float) -> SupplyQuotes:
         """Quote every way to get `mtok` a month of the app's traffic, split over its tiers' sizes as now."""
         chain = self.chain
         app = chain.apps[app_id]
         mix = self.app_mix(app)
-        total = math.fsum(mix)
-        large = app.large_share
-        scale = mtok / total
-        quotes = []
-        for big, small in self._models[app.region]:
-            price = large * big.price.blend(mix) + (1.0 - large) * small.price.blend(mix)
-            quality = large * big.quality + (1.0 - large) * small.quality
-            quotes.append(SupplyQuote("api", big.lab, price * scale, quality))
-        spot = chain.spot_rent(app.region)
-        for lab_id, lab in chain.labs.items():
-            if lab.open_weights and lab.alive:
-                hours = large * dot(mix, self.self_hosted(app.region, lab_id, "large"))
-                hours += (1.0 - large) * dot(mix, self.self_hosted(app.region, lab_id, "small"))
-                quality = large * lab.models["large"].quality + (1.0 - large) * lab.models["small"].quality
-                cost = max(hours * scale, chain.minimum_hours) * spot
-                quotes.append(SupplyQuote("self_host", lab_id, cost, quality))
-        own = self.own_model_lab(app.region)
-        if own is not None:
-            cost = max(dot(mix, self.self_hosted(app.region, own, "small")) * scale, chain.minimum_hours) * spot
-            quotes.append(SupplyQuote("own_model", own, cost, OWN_MODEL_QUALITY * max(chain.open_frontier, 0.3)))
-        return quotes
+        catalogue = self._catalogues.get(app.region)
+        if catalogue is None:
+            catalogue = SupplyCatalogue(chain, app.region, self._models[app.region])
+            self._catalogues[app.region] = catalogue
+        return catalogue.quotes(mix, app.large_share, mtok / math.fsum(mix))
+
+    def own_model_quality(self) -> float:
+        """Return the quality of an app's own small model."""
+        return OWN_MODEL_QUALITY * max(self.chain.open_frontier, 0.3)
 
     def own_model_lab(self, region: str) -> str | None:
         """Return the lab whose small model stands in for the cost of an app's own small model."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agents.world import AdSale, ChipQuote, LargeOrSmall, SupplyQuote, TokenPrice
+from agents.world import AdSale, ChipQuote, LargeOrSmall, SupplyQuotes, TokenPrice
 
 if TYPE_CHECKING:
     from agents.advertisers import Advertisers
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ecosystem.token_market import TokenMarket
 
 
+COMPARABLE = 0.1
+"""How much worse a rival's model may be to be compared on price (judgement)."""
 ROUNDING = 1.0
 """USD asked for beyond what is missing, so that rounding leaves no arrears."""
 
@@ -63,7 +65,12 @@ class WorldView:
     frontier: float
     open_frontier: float
     token_growth: float
+    members: dict[str, list["Firm"]]
+    """Firms by group, its head first."""
+    owned: frozenset[str]
+    """Firms with an owner who has other profit pools."""
     group_left: dict[str, float]
+    """What owners can still put in this month, USD."""
     _switches: dict[str, bool]
     _luck: dict[str, float]
     _release: dict[str, float]
@@ -152,7 +159,7 @@ class WorldView:
             seller.book_revenue(kind, amount)
 
     def draw_on_group(self, firm: str, amount: float, investment: bool = False) -> float:
-        """Have the owner, or the head of an independent group, put in cash as far as it can.
+        """Have the owner, or the other firms of an independent group, its head first, put in cash as far as they can.
 
         An owner pays for chips that it let the cloud order (the limit was there); it covers operating losses
         up to its cash flow.
@@ -165,24 +172,39 @@ class WorldView:
             given = amount if investment else min(amount, left)
             self.group_left[group] = left if investment else left - given
             return self.ledger.pay(f"parents.{group}", firm, "parent_funding", given) if given > 0.0 else 0.0
-        head = self.spec.group[group].head
-        if head is not None and head != firm:
-            given = min(amount, 0.9 * self.ledger.cash(head))
-            return self.ledger.pay(head, firm, "group_funding", given) if given > 0.0 else 0.0
-        return 0.0
+        if self.spec.group[group].head is None:
+            return 0.0
+        lacking = amount
+        for member in self.members[group]:
+            given = min(lacking, 0.9 * member.cash) if member.alive and member.agent_id != firm else 0.0
+            if given > 0.0:
+                lacking -= self.ledger.pay(member.agent_id, firm, "group_funding", given)
+        return amount - lacking
+
+    def funds_behind(self, firm: "Firm") -> tuple[float, float]:
+        """Return (cash, burn a month) of a firm, or of its group, whose members and owner stand in for each other."""
+        if firm.group is None:
+            return firm.cash, firm.burn
+        spec = self.spec.group[firm.group]
+        if spec.cash_flow <= 0.0 and spec.head is None:
+            return firm.cash, firm.burn
+        cash = burn = 0.0
+        for member in self.members[firm.group]:
+            if member.alive:
+                cash += member.cash
+                burn += member.burn
+        return cash, burn - spec.cash_flow * self.group_growth(firm.agent_id)
 
     def funded_by_group(self, firm: str) -> bool:
         """Return whether an owner with other profit pools stands behind the firm."""
-        group = self.firms[firm].group
-        return group is not None and self.spec.group[group].cash_flow > 0.0
+        return firm in self.owned
 
     def group_cash_flow(self, firm: str) -> float:
         """Return the group's monthly cash flow, split over its clouds by size."""
         group = self.firms[firm].group
         if group is None:
             return 0.0
-        clouds = [c for c in self.clouds.values() if c.group == group and c.alive]
-        total = math.fsum(c.size for c in clouds)
+        total = math.fsum(self.clouds[m.agent_id].size for m in self.members[group] if m.tier == "clouds" and m.alive)
         share = self.clouds[firm].size / total if firm in self.clouds and total > 0.0 else 1.0
         spec = self.spec.group[group]
         return share * spec.cash_flow * (1.0 + spec.growth) ** max(self.month, 0)
@@ -297,6 +319,22 @@ class WorldView:
         """Return the lowest price of a comparable rival."""
         return self.tokens.rival_price(lab, size)
 
+    def attack_price(self, lab: str) -> float:
+        """Return the lowest price of a comparable rival at war in the lab's region (infinite where there is none)."""
+        own = self.labs[lab].models["large"]
+        return min(
+            (
+                self.blend(rival.models["large"].price)
+                for rival in self.labs.values()
+                if rival.in_war
+                and rival.alive
+                and rival.region == self.labs[lab].region
+                and rival.agent_id != lab
+                and rival.models["large"].quality >= own.quality - COMPARABLE
+            ),
+            default=math.inf,
+        )
+
     def open_weights(self, lab: str) -> bool:
         """Return whether a lab's weights are published."""
         return self.labs[lab].open_weights and self.labs[lab].alive
@@ -326,7 +364,7 @@ class WorldView:
         """Return the factor that events put on demand."""
         return self.timeline.demand.get(region, 1.0)
 
-    def supply_quotes(self, app: str, mtok: float) -> list[SupplyQuote]:
+    def supply_quotes(self, app: str, mtok: float) -> SupplyQuotes:
         """Quote an app every way to get tokens."""
         return self.tokens.quotes(app, mtok)
 
@@ -334,6 +372,10 @@ class WorldView:
         """Return the price of 1,000 search calls."""
         seller = self.apps[app]
         return seller.api_price if seller.alive and "api" in seller.ways else 0.0
+
+    def lost_calls(self, region: str) -> tuple[float, float]:
+        """Return the search calls that dearer sellers lost and nobody serves, and their old price."""
+        return self.consumer_markets[region].lost_calls
 
     def outside_calls(self, app: str) -> float:
         """Return the calls of outside buyers."""

@@ -156,6 +156,12 @@ def made_or_bought(chain: "ValueChain", prefix: str) -> list[list[float]]:
     return found
 
 
+def integrators_that_sell(chain: "ValueChain", prefix: str) -> float:
+    """Return the share of the integrated apps whose id begins so that sell calls of their index (NaN: none)."""
+    sells = [app.resells for name, app in chain.apps.items() if name.startswith(prefix) and app.integrated_in]
+    return float(np.mean(sells)) if sells else math.nan
+
+
 def quoted_threshold(chain: "ValueChain", app: str) -> float:
     """Return the Mtok a month from which making pays, by kernel, rent and list prices of the last month.
 
@@ -168,10 +174,11 @@ def quoted_threshold(chain: "ValueChain", app: str) -> float:
     def pays(mtok: float) -> bool:
         worth = spec.quality_value * max(agent.smoothed_revenue, 0.0) * mtok / agent.usage.mtok
         costs = []
-        for quote in chain.tokens.quotes(app, mtok):
-            stays = quote.mode == "api" and quote.supplier == agent.supply.supplier
-            one_off = 0.0 if stays else spec.switching_cost + once[quote.mode]
-            costs.append((quote.cost - worth * quote.quality + one_off / 12.0, quote.mode))
+        quotes = chain.tokens.quotes(app, mtok)
+        for (mode, supplier), cost, quality in zip(quotes.ways, quotes.cost, quotes.quality, strict=True):
+            stays = mode == "api" and supplier == agent.supply.supplier
+            one_off = 0.0 if stays else spec.switching_cost + once[mode]
+            costs.append((float(cost) - worth * float(quality) + one_off / 12.0, mode))
         return min(costs)[1] != "api"
 
     low, high = 1.0, 1e12

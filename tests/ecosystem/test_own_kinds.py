@@ -173,10 +173,14 @@ def test_what_cannot_be_a_kind_is_refused() -> None:
     assert "did you mean 'in_settlement'?" in refused(agent=house)
 
 
-def test_a_name_that_means_something_else_in_a_scenario_is_refused() -> None:
+def test_a_name_that_means_something_else_in_a_scenario_is_refused(tmp_path: Path) -> None:
     register_kind("market", Blank, Witness)
+    scenario = tmp_path / "s.toml"
+    scenario.write_text('extends = "toy"\n[zeppelin.one]\nrate = 1.0\n', encoding="utf-8")
     with pytest.raises(SpecError, match="something else of that name"):
         Spec.load("toy").with_overrides({"market.one": {}})
+    with pytest.raises(SpecError, match="something else of that name"):
+        Spec.load(scenario)
 
 
 def test_a_file_may_register_anew_but_not_what_another_registered(levy: Path, tmp_path: Path) -> None:
