@@ -377,8 +377,9 @@ def test_the_network_shows_what_an_event_changed(session: Session) -> None:
     assert largest["lineStyle"]["width"] == pictures.WIDEST
     assert title.startswith("The largest change is ")
     assert ("-$" in title) == (largest["value"] < 0.0)
-    colours = {link["lineStyle"]["color"]: link["value"] for link in drawn.values()}
-    assert colours[LOSS] < 0.0 < colours[GAIN]
+    coloured = [(link["lineStyle"]["color"], link["value"]) for link in drawn.values()]
+    assert all((colour == GAIN) == (value > 0.0) for colour, value in coloured if colour != EVEN)
+    assert {LOSS, EVEN} <= {colour for colour, _ in coloured}
     alpha = next(item for item in options["series"][0]["data"] if item["id"] == "alpha")
     assert "revenue -$" in alpha["says"]
     json.dumps(options, allow_nan=False)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from experiments.dashboards.look import LOSS
 from experiments.network_chart import COLUMNS
 
 pytestmark = pytest.mark.browser
@@ -190,7 +191,7 @@ def test_network_and_sankey_show_the_twin(opened: Open) -> None:
     wait(tab, "The largest change is .* a year")
     wait(tab, "Difference to the run without the fired events")
     wait(tab, "keep .* (more|less) than in the run without the fired events")
-    assert {"#E66100", "#1F78C8"} <= {str(stroke).upper() for stroke in tab.evaluate(STROKES)}
+    assert LOSS in {str(stroke).upper() for stroke in tab.evaluate(STROKES)}
     for name, words in (("without", "This is the run without the fired events"), ("with event", "The largest flow is")):
         tab.get_by_role("button", name=name, exact=True).last.click()
         wait(tab, words)
