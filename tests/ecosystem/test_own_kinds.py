@@ -363,3 +363,24 @@ def test_sweeps_take_the_kind_to_their_processes(levy: Path) -> None:
     key = result.table()["key"][0]
     KINDS.pop("levy")
     assert replay(levy.parent / "store", key).identical
+
+
+def test_the_dashboard_turns_and_saves_it(levy: Path, tmp_path: Path) -> None:
+    from experiments.dashboards.scenario_file import scenario_toml
+    from experiments.dashboards.session import Session
+
+    session = Session(str(levy))
+    session.change({"levy.here.rate": 0.5})
+    session.step()
+    saved = tmp_path / "saved.toml"
+    saved.write_text(scenario_toml(session), encoding="utf-8")
+    assert (run(saved, months=2).panel == session.result().panel).all()
+    assert Spec.load(saved).modules == session.spec.modules
+    session.close()
+
+
+def test_experiments_take_it(levy: Path) -> None:
+    from experiments import monetise, shock
+
+    assert monetise(str(levy), arms=["free"], months=2, replicates=2, workers=2).to_html(levy.parent / "m.html")
+    assert shock("deepseek", str(levy), month=1, months=4, replicates=2, workers=1).to_html(levy.parent / "s.html")
