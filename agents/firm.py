@@ -141,13 +141,14 @@ class Firm(EconomicAgent):
 
     def book_expense(self, expense: str, amount: float) -> None:
         """Add an invoice to the month's books."""
-        setattr(self.books, expense, getattr(self.books, expense) + amount)
+        books = self.books
+        setattr(books, expense, getattr(books, expense) + amount)
 
     def book_revenue(self, kind: str, amount: float) -> None:
         """Add a sale to the month's books."""
-        self.books.revenue += amount
-        streams = self.books.streams
-        streams[kind] = streams.get(kind, 0.0) + amount
+        books = self.books
+        books.revenue += amount
+        books.streams[kind] = books.streams.get(kind, 0.0) + amount
 
     @property
     def volume(self) -> float:
@@ -163,16 +164,17 @@ class Firm(EconomicAgent):
 
     def close_books(self, tax_rate: float) -> None:
         """Pay tax on a profitable month and update the smoothed burn that funding decisions look at."""
-        taxable = self.books.operating_profit - self.books.interest
+        books = self.books
+        taxable = books.operating_profit - books.interest
         if taxable > 0.0:
             self.pay("tax", "tax", min(tax_rate * taxable, max(self.cash, 0.0)), "tax")
-        burn = self.books.cash_cost - self.books.revenue
+        burn = books.cash_cost - books.revenue
         self.burn += 0.34 * (burn - self.burn)
         before = self.smoothed_revenue
-        self.smoothed_revenue += 0.34 * (self.books.revenue - before)
+        self.smoothed_revenue += 0.34 * (books.revenue - before)
         grown = self.smoothed_revenue / before - 1.0 if before > 0.0 else 0.0
         self.revenue_growth += 0.2 * (min(max(grown, -0.5), 0.5) - self.revenue_growth)
-        self.smoothed_gross += 0.34 * (self.books.gross_profit - self.smoothed_gross)
+        self.smoothed_gross += 0.34 * (books.gross_profit - self.smoothed_gross)
 
     def pay_out(self, months_of_cost_kept: float, share: float) -> float:
         """Give `share` of net profit back to the owners, as far as cash stays above some months of cost; return it."""

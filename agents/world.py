@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LargeOrSmall = Literal["large", "small"]
 SupplyMode = Literal["api", "own", "self_host", "own_model"]
+SUPPLY_MODES: tuple[SupplyMode, ...] = ("api", "own", "self_host", "own_model")
 
 
 class TokenPrice(NamedTuple):
@@ -30,8 +31,7 @@ class TokenPrice(NamedTuple):
         return mix[0] * self.input + mix[1] * self.cached + mix[2] * self.output
 
 
-@dataclass(frozen=True, slots=True)
-class TokenOffer:
+class TokenOffer(NamedTuple):
     """Tokens of one model size for sale: by its lab, or by a host of its open weights."""
 
     seller: str
@@ -47,8 +47,7 @@ class TokenOffer:
         return (self.seller, self.lab, self.size)
 
 
-@dataclass(frozen=True, slots=True)
-class ChipQuote:
+class ChipQuote(NamedTuple):
     """The best offer of accelerators in a region: per H100-equivalent, USD; lead time, months; kW an accelerator."""
 
     price: float
@@ -60,7 +59,7 @@ class ChipQuote:
 
 @dataclass(frozen=True, slots=True)
 class SupplyQuotes:
-    """Every way for an app to get its tokens, (mode, supplier), and what a month at its own volume would be.
+    """Every way for an app to get its tokens, (mode, supplier) in order, and what a month at its own volume would be.
 
     `cost` in USD and `quality` have an entry for each way, (n,).
     """
@@ -70,16 +69,14 @@ class SupplyQuotes:
     quality: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class AdSale:
+class AdSale(NamedTuple):
     """Impressions an app sold in a month, and the revenue, USD."""
 
     impressions: float
     amount: float
 
 
-@dataclass(frozen=True, slots=True)
-class AppDemand:
+class AppDemand(NamedTuple):
     """What an app sees of its own last month: people, queries, tokens, own results."""
 
     users: float
@@ -340,7 +337,7 @@ class World(Protocol):
         ...
 
     def lost_calls(self, region: str) -> tuple[float, float]:
-        """Return search calls a month that dearer sellers lost and nobody serves; their old price, USD per 1,000."""
+        """Return search calls that dearer sellers lost and nobody serves, and their old price, USD a 1,000."""
         ...
 
     def outside_calls(self, app: str) -> float:

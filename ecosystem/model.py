@@ -380,8 +380,8 @@ class ValueChain(WorldView, mesa.Model):
     def final_revenue(self) -> float:
         """Return what final buyers of AI services paid this month, USD."""
         kinds = {stream for way in WAYS.values() for stream in way.streams} - {"api_calls"}
-        apps = math.fsum(app.books.streams.get(k, 0.0) for app in self.apps.values() for k in kinds)
-        return apps + math.fsum(v for _, _, v in self.serving.api_sales.values())
+        apps = math.fsum([v for app in self.apps.values() for k, v in app.books.streams.items() if k in kinds])
+        return apps + math.fsum([v for _, _, v in self.serving.api_sales.values()])
 
     def _chip_revenue(self) -> float:
         """Return what chipmakers sold this month, USD."""

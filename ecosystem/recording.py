@@ -1,6 +1,7 @@
 """What is written down of every month."""
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from agents.app import App
@@ -22,13 +23,18 @@ def record_month(chain: "ValueChain") -> None:
     """Record every firm and market."""
     month = chain.month
     recorder = chain.recorder
-    chipmakers, clouds, labs, apps = chain.chipmakers, chain.clouds, chain.labs, chain.apps
-    recorder.firms_of_a_kind(month, chipmakers, [_common(f) | _chipmaker(f) for f in chipmakers.values()])
-    recorder.firms_of_a_kind(month, clouds, [_common(f) | _cloud(f) for f in clouds.values()])
-    recorder.firms_of_a_kind(month, labs, [_common(f) | _lab(chain, f) for f in labs.values()])
-    recorder.firms_of_a_kind(month, apps, [_common(f) | _app(f) for f in apps.values()])
+    kinds: dict[str, tuple[Iterable[str], list[dict[str, float]]]] = {
+        "chips": (chain.chipmakers, [_common(firm) | _chipmaker(firm) for firm in chain.chipmakers.values()]),
+        "clouds": (chain.clouds, [_common(firm) | _cloud(firm) for firm in chain.clouds.values()]),
+        "labs": (chain.labs, [_common(firm) | _lab(chain, firm) for firm in chain.labs.values()]),
+        "apps": (chain.apps, [_common(firm) | _app(firm) for firm in chain.apps.values()]),
+    }
+    for kind, (firms, values) in kinds.items():
+        recorder.firms_of_a_kind(month, kind, firms, values)
     for firm_id, own in chain.own.firms.items():
-        recorder.firms_of_a_kind(month, [firm_id], [_common(own) | _own(own)])
+        recorder.firms_of_a_kind(
+            month, firm_id, [firm_id], [dict.fromkeys(FIRM_FIELDS, 0.0) | _common(own) | _own(own)]
+        )
     for name, value in _markets(chain).items():
         recorder.market(month, name, value)
     for name, value in chain.own.series():

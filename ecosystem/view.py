@@ -146,17 +146,16 @@ class WorldView:
         """Pay and book; a firm of a group asks the group for what it lacks."""
         if amount <= 0.0:
             return
-        buyer = self.firms.get(payer)
-        if buyer is not None:
-            cash = self.ledger.cash(payer)
+        firms, ledger = self.firms, self.ledger
+        if payer in firms:
+            cash = ledger.cash(payer)
             if cash < amount:
                 self.draw_on_group(payer, amount - cash + ROUNDING)
             if expense is not None:
-                buyer.book_expense(expense, amount)
-        self.ledger.pay(payer, payee, kind, amount, quantity)
-        seller = self.firms.get(payee)
-        if seller is not None:
-            seller.book_revenue(kind, amount)
+                firms[payer].book_expense(expense, amount)
+        ledger.pay(payer, payee, kind, amount, quantity)
+        if payee in firms:
+            firms[payee].book_revenue(kind, amount)
 
     def draw_on_group(self, firm: str, amount: float, investment: bool = False) -> float:
         """Have the owner, or the other firms of an independent group, its head first, put in cash as far as they can.
@@ -193,7 +192,7 @@ class WorldView:
             if member.alive:
                 cash += member.cash
                 burn += member.burn
-        return cash, burn - spec.cash_flow * self.group_growth(firm.agent_id)
+        return cash, burn - spec.cash_flow * self.group_growth(firm.agent_id) if spec.cash_flow > 0.0 else burn
 
     def funded_by_group(self, firm: str) -> bool:
         """Return whether an owner with other profit pools stands behind the firm."""
@@ -424,7 +423,7 @@ class WorldView:
         peers = [
             a
             for a in self.apps.values()
-            if a.alive and a.region == me.region and a is not me and way in a.ways and a.usage.users > 0.0
+            if a.alive and a.region == me.region and a is not me and kind in a.last_streams and a.usage.users > 0.0
         ]
         users = math.fsum(a.usage.users for a in peers)
         if users <= 0.0:

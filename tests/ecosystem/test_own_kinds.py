@@ -383,4 +383,6 @@ def test_experiments_take_it(levy: Path) -> None:
     from experiments import monetise, shock
 
     assert monetise(str(levy), arms=["free"], months=2, replicates=2, workers=2).to_html(levy.parent / "m.html")
-    assert shock("deepseek", str(levy), month=1, months=4, replicates=2, workers=1).to_html(levy.parent / "s.html")
+    assert shock("funding-drought", str(levy), month=1, months=4, replicates=2, workers=1).to_html(
+        levy.parent / "s.html"
+    )
