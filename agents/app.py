@@ -284,6 +284,11 @@ class App(Firm):
                 if receipt.fee > 0.0:
                     self.pay(receipt.fee_to, receipt.fee_to, receipt.fee, "cost_of_sales")
 
+    @property
+    def volume(self) -> float:
+        """People who use it this month."""
+        return self.usage.users
+
     def settle(self) -> None:
         """Pay marketing, staff and the own index."""
         self.pay("media", "media", self.marketing, "marketing", self.acquired)

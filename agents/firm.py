@@ -108,13 +108,16 @@ class Books:
 
 
 class Firm(EconomicAgent):
-    """A firm: an account in the ledger, a tier, a region, perhaps a group."""
+    """A firm: an account in the ledger, a tier, a region, perhaps a group.
+
+    The firms of the model are in one of `TIERS`; one of an own kind may name another, which tables by tier leave out.
+    """
 
     def __init__(
-        self, world: World, firm_id: str, *, tier: Tier, region: str, group: str | None, alive: bool = True
+        self, world: World, firm_id: str, *, tier: str, region: str, group: str | None, alive: bool = True
     ) -> None:
         super().__init__(world, firm_id)
-        self.tier: Tier = tier
+        self.tier = tier
         self.region = region
         self.group = group
         self.alive = alive
@@ -144,6 +147,15 @@ class Firm(EconomicAgent):
         """Pay for something and book it as `expense`."""
         if amount > 0.0:
             self.world.trade(self.agent_id, payee, kind, amount, quantity, expense)
+
+    @property
+    def volume(self) -> float:
+        """What it sold this month, in the unit of its tier; 0 before it is known."""
+        return 0.0
+
+    def record(self) -> dict[str, float]:
+        """Return fields of the panel beyond the books; firms of own kinds may have some of those that there are."""
+        return {}
 
     def settle(self) -> None:
         """Pay the month's own costs; each kind of firm has its own."""

@@ -251,6 +251,11 @@ class Lab(Firm):
 
     # --- settlement ------------------------------------------------------------------------------------------------
 
+    @property
+    def volume(self) -> float:
+        """Mtok served this month."""
+        return self.tokens
+
     def settle(self) -> None:
         """Pay staff, half of it research, growing slower than revenue; add up what the next model costs."""
         growth = max(self.smoothed_revenue / max(self.opening_revenue, 1.0), 0.3) if self.opening_revenue > 0.0 else 1.0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from agents.expectations import ExpectationSpec
-    from agents.firm import Firm
+    from agents.firm import Books, Firm
     from agents.parameters import ResearchSpec
 
 LargeOrSmall = Literal["large", "small"]
@@ -183,6 +183,26 @@ class World(Protocol):
 
     def growth(self, firm: str) -> float:
         """Return a firm's smoothed monthly growth of revenue."""
+        ...
+
+    def firms_of(self, tier: str, region: str | None = None) -> list[str]:
+        """Return the living firms of a tier, in a region or everywhere."""
+        ...
+
+    def volume(self, firm: str) -> float:
+        """Return what a firm sold this month: H100-equivalents, hours, Mtok or users; known from the serving on."""
+        ...
+
+    def books(self, firm: str) -> "Books":
+        """Return a firm's books of this month, to be read."""
+        ...
+
+    def charge(self, firm: str) -> float:
+        """Return what others ask of a cloud for each hour, or of a lab for each Mtok, that it sells, USD."""
+        ...
+
+    def set_charge(self, collector: str, firm: str, amount: float) -> None:
+        """Announce what `collector` will ask of a cloud an hour, or of a lab a Mtok; prices then hold it."""
         ...
 
     # payments

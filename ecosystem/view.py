@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from agents.compute_demand import ComputeDemand
     from agents.enterprise import Enterprise
     from agents.expectations import ExpectationSpec
-    from agents.firm import Firm
+    from agents.firm import Books, Firm
     from agents.investors import Investors
     from agents.lab import Lab
     from agents.parameters import ResearchSpec
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ecosystem.events import Timeline
     from ecosystem.hours_market import HoursMarket
     from ecosystem.ledger import Ledger
+    from ecosystem.own_kinds import OwnAgents
     from ecosystem.spec import Spec
     from ecosystem.streams import Streams
     from ecosystem.token_costs import TokenCosts
@@ -57,6 +58,7 @@ class WorldView:
     advertisers: dict[str, "Advertisers"]
     investors: dict[str, "Investors"]
     consumer_markets: dict[str, "ConsumerMarket"]
+    own: "OwnAgents"
     month: int
     sampling: bool
     sentiment: float
@@ -117,6 +119,26 @@ class WorldView:
     def growth(self, firm: str) -> float:
         """Return a firm's smoothed monthly growth."""
         return self.firms[firm].revenue_growth
+
+    def firms_of(self, tier: str, region: str | None = None) -> list[str]:
+        """Return the living firms of a tier."""
+        return [i for i, f in self.firms.items() if f.alive and f.tier == tier and region in {None, f.region}]
+
+    def volume(self, firm: str) -> float:
+        """Return what a firm sold this month."""
+        return self.firms[firm].volume
+
+    def books(self, firm: str) -> "Books":
+        """Return a firm's books of this month."""
+        return self.firms[firm].books
+
+    def charge(self, firm: str) -> float:
+        """Return what own kinds of agents ask of a firm a unit."""
+        return self.own.charge(firm)
+
+    def set_charge(self, collector: str, firm: str, amount: float) -> None:
+        """Announce what a collector will ask of a firm a unit."""
+        self.own.set_charge(collector, firm, amount)
 
     # --- payments and groups -----------------------------------------------------------------------------------
 
@@ -287,7 +309,7 @@ class WorldView:
 
     def token_cost(self, lab: str, size: LargeOrSmall) -> float:
         """Return the long-run marginal cost of a Mtok."""
-        return self.tokens.cost(lab, size, self.tokens.mix)
+        return self.tokens.cost(lab, size, self.tokens.mix) + self.charge(lab)
 
     def blend(self, price: TokenPrice) -> float:
         """Return the price of a Mtok of enterprise traffic."""

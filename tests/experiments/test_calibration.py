@@ -63,6 +63,12 @@ def test_the_search_finds_known_parameters() -> None:
     assert not found["idle"].pinned
 
 
+def test_least_squares_finds_the_bottom_of_the_valley_soon() -> None:
+    with KnownSearch() as search:
+        best = search.run(40, None)
+    assert {name: round(best[name], 1) for name in TRUTH} == TRUTH
+
+
 def test_a_stopped_search_goes_on_from_its_journal(tmp_path: Path) -> None:
     journal = tmp_path / "search.journal"
     with KnownSearch(journal) as search:
