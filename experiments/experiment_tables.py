@@ -23,6 +23,7 @@ SHOWN = (
     "advertising",
     "api_calls",
     "commission",
+    "other",
     "compute_cost",
     "gross_margin",
     "operating_profit",
@@ -35,7 +36,7 @@ COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
 
 def print_monetisation(console: "Console", result: "MonetisationResult") -> None:
     """Print a table of arms for every app, the profit against the control, and the answers."""
-    from experiments.monetisation_report import COLUMNS, lead
+    from experiments.monetisation_report import COLUMNS, columns_of, lead
 
     early = ", stopped early" if result.stopped_early else ""
     console.print(
@@ -45,10 +46,11 @@ def print_monetisation(console: "Console", result: "MonetisationResult") -> None
     for app in result.apps:
         table = _table(f"{result.names[app]}: dollars a month, means of the last year")
         table.add_column("arm", no_wrap=True)
-        for name in SHOWN:
+        shown = columns_of(result, SHOWN)
+        for name in shown:
             table.add_column(COLUMNS[name][0], justify="right")
         for arm in result.arms:
-            found = [(name, result.interval(arm.name, app, name)) for name in SHOWN]
+            found = [(name, result.interval(arm.name, app, name)) for name in shown]
             table.add_row(arm.name, *(COLUMNS[n][1](each.estimate) if each else f.NOTHING for n, each in found))
         console.print(table)
         console.print(_against(result, app))
