@@ -55,6 +55,15 @@ def print_monetisation(console: "Console", result: "MonetisationResult") -> None
         console.print(table)
         console.print(_against(result, app))
     console.print(lead(result), highlight=False)
+    gains = result.variance_reduction().set_index("outcome")["ratio"].dropna()
+    if "operating_profit" in gains.index:
+        own = gains.loc[["operating_profit"]]
+        console.print(
+            "Common random numbers: with other replicates in each arm the variance of a difference in profit would be "
+            f"{f.digits(own.median())} times as large (median of {len(own)} comparisons; "
+            f"{f.digits(own.min())} to {f.digits(own.max())}).",
+            highlight=False,
+        )
     for question in result.answers.questions if result.answers is not None else ():
         console.print(f"[bold]{question.question}[/bold]", highlight=False)
         console.print(question.answer, highlight=False)
