@@ -13,7 +13,7 @@ from agents.firm import Firm
 from agents.learning import ResponseEstimate
 from agents.monetisation import WAYS, AdvertisingSpec, ApiSpec, SubscriptionSpec
 from agents.parameters import Parameters
-from agents.world import AppDemand, SupplyMode, SupplyQuotes, World
+from agents.world import SUPPLY_MODES, AppDemand, SupplyMode, SupplyQuotes, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +102,16 @@ class App(Firm):
         """
         now = (self.supply.mode, self.supply.supplier)
         here = quotes.ways.index(now) if now in quotes.ways else None
-        one_off = np.array([self._switching_cost(mode) for mode, _ in quotes.ways])
+        change = {mode: self._switching_cost(mode) for mode in SUPPLY_MODES}
+        one_off = np.array([change[mode] for mode, _ in quotes.ways])
+        possible = one_off < self.cash
         lost = -quotes.quality
         if here is not None:
-            one_off[here] = 0.0
+            one_off[here], possible[here] = 0.0, True
             lost = quotes.quality[here] - quotes.quality
         cost = quotes.cost + self.spec.quality_value * lost * max(self.smoothed_revenue, 0.0) + one_off / 12.0
-        possible = one_off < self.cash
-        if here is not None:
-            possible[here] = True
-        if not possible.any():
-            return now
-        best = np.flatnonzero(possible & (cost == cost[possible].min())).tolist()
-        return min(quotes.ways[i] for i in best)
+        best = int(np.where(possible, cost, math.inf).argmin()) if len(cost) else None
+        return quotes.ways[best] if best is not None and possible[best] else now
 
     def _switching_cost(self, mode: SupplyMode) -> float:
         """Return what it costs once to change to another supply, USD."""
@@ -286,6 +283,11 @@ class App(Firm):
                 self.world.trade(receipt.payer, self.agent_id, receipt.kind, receipt.amount, receipt.quantity, None)
                 if receipt.fee > 0.0:
                     self.pay(receipt.fee_to, receipt.fee_to, receipt.fee, "cost_of_sales")
+
+    @property
+    def volume(self) -> float:
+        """People who use it this month."""
+        return self.usage.users
 
     def settle(self) -> None:
         """Pay marketing, staff and the own index."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agents.choice import ChoiceLaw, ConsumerOffers, PublicState
+from agents.choice import ChoiceLaw, ConsumerOffers, PublicState, Use
 from agents.consumer_spec import ConsumersSpec
 from agents.tastes import Array
 
@@ -79,10 +79,13 @@ def fit_opening(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array) ->
         share=opening_users / opening_users.sum(),
         first=np.zeros(apps),
     )
+    use = law.use(offers, state.trust, perceived=True)
     contraction, largest, near = Acceleration(), math.inf, _NEAR
     for _ in range(_STEPS):
-        balance = _balance(law, replace(offers, brand=brand), state)
+        balance = _balance(law, replace(offers, brand=brand), state, use)
         users = law.by_app(people @ balance[:, :-1], offers.app, apps)
+        if not np.all(users[fitted] > 0.0):
+            raise ValueError("opening users cannot be fitted: by these tastes nobody would use some of the apps")
         error = np.log(opening_users[fitted] / users[fitted])
         before, largest = largest, float(np.abs(error).max())
         if largest < _TOLERANCE:
@@ -110,9 +113,9 @@ def _aware_share(law: ChoiceLaw, opening_users: Array) -> float:
     return share
 
 
-def _balance(law: ChoiceLaw, offers: ConsumerOffers, state: PublicState) -> Array:
+def _balance(law: ChoiceLaw, offers: ConsumerOffers, state: PublicState, use: Use) -> Array:
     """Return the distribution (R, O + 1) that leaving and redrawing keep: proportional to q / (h theta)."""
-    shares, _ = law.shares(offers, state)
+    shares, _ = law.shares(offers, state, use)
     weight = shares / law.leaving(offers, shares, offers.fee)
     return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 

@@ -311,6 +311,11 @@ class Chipmaker(Firm):
         for line in self.lines.values():
             line.ordered = 0.0
 
+    @property
+    def volume(self) -> float:
+        """H100-equivalents shipped this month."""
+        return math.fsum(line.shipped for line in self.lines.values())
+
     def settle(self) -> None:
         """Pay R&D and staff, depreciate tooling, give part of the profit back."""
         spec = self.spec

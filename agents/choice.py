@@ -1,7 +1,7 @@
 """What consumers are offered, how they choose among it and how much they use it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -139,7 +139,7 @@ class ChoiceLaw:
         worth = self.answers(offers)[metered] * trust[:, offers.app[metered]] * self.wtp[:, None]
         cost = usage[:, None] * offers.overage_price[metered]
         served = metered_share(use.served[:, metered], worth, cost, spec.usage_curvature)
-        use = Use(*(getattr(use, field).copy() for field in Use.__slots__))
+        use = replace(use, value=use.value.copy(), served=use.served.copy(), payment=np.zeros_like(use.payment))
         use.payment[:, metered] = (served - use.served[:, metered]) * cost
         use.served[:, metered] = served
         use.value[:, metered] = served**spec.usage_curvature
@@ -153,15 +153,16 @@ class ChoiceLaw:
         gap = np.maximum(offers.frontier - offers.quality, 0.0)
         return self.level(offers.frontier) * np.exp(-self.spec.quality_slope * gap) * offers.service
 
-    def shares(self, offers: ConsumerOffers, state: PublicState) -> tuple[Array, Array]:
+    def shares(self, offers: ConsumerOffers, state: PublicState, use: Use | None = None) -> tuple[Array, Array]:
         """Return choice probabilities (R, O + 1), the last column none, and consumer surplus (R,) in $/month.
 
         In money: v = (WTP f T - fee - overage + WTP (brand + psi share - gamma exposure)) / (k WTP). A second
-        slot never holds the first app: its weight is the share of first slots that are elsewhere.
+        slot never holds the first app: its weight is the share of first slots that are elsewhere. `use`: perceived
+        use where it is known already.
         """
         spec = self.spec
         app = offers.app
-        use = self.use(offers, state.trust, perceived=True)
+        use = use or self.use(offers, state.trust, perceived=True)
         value = use.value * self.answers(offers)
         value *= state.trust[:, app]
         value -= self.ad_dislike[:, None] * state.felt
@@ -182,14 +183,16 @@ class ChoiceLaw:
         who is at a closed option leaves for certain.
         """
         spec = self.spec
-        rise = np.clip((offers.fee - last_fee) / np.maximum(last_fee, 1e-9), 0.0, 1.0)
+        rise = np.minimum(np.maximum((offers.fee - last_fee) / np.maximum(last_fee, 1e-9), 0.0), 1.0)
         calm = (1.0 - spec.review) * (1.0 - spec.price_review * rise)
         calm = calm * (1.0 - spec.quota_review * (1.0 - offers.service))
         refused = spec.quota_review * (offers.overage != METERED)
         leave = leaving_propensity(shares, spec.switching_cost)
         leave[:, :-1] *= 1.0 - calm * (1.0 - refused * self._within_quota(offers, perceived=False).hit)
         leave[:, -1] *= spec.review
-        leave[:, np.flatnonzero(offers.available <= 0.0)] = 1.0
+        closed = offers.available <= 0.0
+        if closed.any():
+            leave[:, np.flatnonzero(closed)] = 1.0
         return leave
 
     def level(self, frontier: float) -> float:

@@ -157,7 +157,7 @@ class Cloud(Firm):
     def expected_user_cost(self) -> float:
         """Return the user cost of the newest chips, USD per H100-equivalent hour.
 
-        P (1 + o) (r + 1/life) / (8760 u*) + power + operating cost.
+        P (1 + o) (r + 1/life) / (8760 u*) + power + operating cost + charges of own kinds of agents.
         """
         spec = self.spec
         quote = self.world.chip_quote(self.region)
@@ -165,6 +165,7 @@ class Cloud(Firm):
         return (
             capital / (8760.0 * spec.target_utilisation)
             + (spec.power_price * quote.kilowatt + spec.operating_cost) / quote.performance
+            + self.world.charge(self.agent_id)
         )
 
     def meter(self) -> None:
@@ -177,7 +178,7 @@ class Cloud(Firm):
             accelerators += units
             kilowatts += units * kilowatt[accelerator]
         self.running_cost = HOURS * (spec.power_price * kilowatts + spec.operating_cost * accelerators)
-        self.floor = self.running_cost / max(self.size * HOURS, 1.0)
+        self.floor = self.running_cost / max(self.size * HOURS, 1.0) + self.world.charge(self.agent_id)
 
     def plan_rent(self) -> None:
         """Decide next rent: pulled to the rule's target, pushed by utilisation, never below avoidable cost."""
@@ -306,6 +307,11 @@ class Cloud(Firm):
     def quote_spot(self) -> None:
         """Set the month's price of hours without a contract: it follows how full the cloud is."""
         self.spot_price = max(self.rent * math.exp(self.utilisation - self.spec.target_utilisation), self.floor)
+
+    @property
+    def volume(self) -> float:
+        """H100-equivalent hours sold this month."""
+        return self.hours_sold
 
     def settle(self) -> None:
         """Pay power, operations, staff, own-silicon development, interest and principal; depreciate."""

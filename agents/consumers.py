@@ -296,7 +296,7 @@ class Consumers(EconomicAgent):
         chance = np.full(len(self.people), min(float(wanted.sum()) / reachable, _MOST_BOUGHT))
         from_unaware = draw_binomial(rng, self.unaware, chance)
         from_none = draw_binomial(rng, self.people[:, none], chance)
-        spread = np.tile(wanted / wanted.sum(), (len(self.people), 1))
+        spread = np.broadcast_to(wanted / wanted.sum(), (len(self.people), len(wanted)))
         pushed = draw_multinomial(rng, from_unaware + from_none, spread)
         self.unaware = self.unaware - from_unaware
         self.people[:, none] -= from_none
@@ -314,7 +314,7 @@ class Consumers(EconomicAgent):
         load = self.law.by_app(held * weight, offers.app, apps)
         load /= np.maximum(people, _TINY)
         change = spec.trust_recovery * (1.0 - self.trust) - spec.trust_loss * load * self.trust
-        self.trust = np.clip(self.trust + change - offers.scandal, 0.0, 1.0)
+        self.trust = np.minimum(np.maximum(self.trust + change - offers.scandal, 0.0), 1.0)
 
 
 def _entry_tiers(offers: ConsumerOffers, apps: int) -> Index:

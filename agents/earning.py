@@ -5,15 +5,13 @@ terms and a class with the members of `WayOfEarning`; then register an instance 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agents.parameters import Parameters
 from agents.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What an app's users did in a month.
 
     users, payers: people; queries: served queries; eligible: served queries whose screen shows ads;
@@ -30,8 +28,7 @@ class Usage:
     trust: float
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """Money that a way of earning brings in: who pays, for what, and what it costs at once."""
 
     payer: str

@@ -11,6 +11,8 @@ from agents.parameters import Parameters, param
 from agents.tastes import bass_step
 from agents.world import TokenOffer, World
 
+OfferKey = tuple[str, str, str]
+
 
 class EnterpriseSpec(Parameters):
     """Parameters of one enterprise segment."""
@@ -208,8 +210,7 @@ class Enterprise(EconomicAgent):
         self.see_prices(offers)
         target = self.target_shares(offers)
         keep = self.spec.inertia
-        alive = {o.key for o in offers}
-        kept = {k: s for k, s in self.shares.items() if k in alive}
+        kept = {k: s for k, s in self.shares.items() if k in target}
         total = math.fsum(kept.values())
         moving = 1.0 - keep * total
         self.shares = {k: keep * kept.get(k, 0.0) + moving * t for k, t in target.items()}
@@ -221,20 +222,22 @@ class Enterprise(EconomicAgent):
             return {}
         spec = self.spec
         scale = min(spec.substitution_models / spec.substitution_hosts, 1.0)
-        nests: dict[tuple[str, str], list[tuple[TokenOffer, float]]] = {}
+        nests: dict[tuple[str, str], list[tuple[OfferKey, float]]] = {}
         for offer in offers:
-            brand = self.brand.get(offer.key)
+            key = offer.key
+            brand = self.brand.get(key)
             if brand is None:
-                brand = self.brand[offer.key] = self._brand_of_newcomer(offer)
-            nests.setdefault((offer.lab, offer.size), []).append((offer, brand + self._attraction(offer)))
+                brand = self.brand[key] = self._brand_of_newcomer(offer)
+            nests.setdefault((offer.lab, offer.size), []).append((key, brand + self._attraction(offer)))
         top = max(u for members in nests.values() for _, u in members)
         inside = {n: [math.exp((u - top) / scale) for _, u in members] for n, members in nests.items()}
-        weights = {n: math.fsum(values) ** scale for n, values in inside.items()}
+        sums = {n: math.fsum(values) for n, values in inside.items()}
+        weights = {n: value**scale for n, value in sums.items()}
         total = math.fsum(weights.values())
         return {
-            offer.key: weights[n] / total * inside[n][i] / math.fsum(inside[n])
+            key: weights[n] / total * value / sums[n]
             for n, members in nests.items()
-            for i, (offer, _) in enumerate(members)
+            for (key, _), value in zip(members, inside[n], strict=True)
         }
 
     def _brand_of_newcomer(self, offer: TokenOffer) -> float:
@@ -245,7 +248,8 @@ class Enterprise(EconomicAgent):
     def _index(self, offers: list[TokenOffer]) -> float:
         """Return the log quality-adjusted price, share-weighted: doubling identical suppliers does not change it."""
         worth = self.spec.quality_demand * self.spec.quality_weight / self.spec.substitution_models
-        return math.fsum(self.shares.get(o.key, 0.0) * (math.log(self._price(o)) - worth * o.quality) for o in offers)
+        priced = [(o.key, o.quality) for o in offers]
+        return math.fsum([self.shares.get(k, 0.0) * (math.log(self._prices[k]) - worth * q) for k, q in priced])
 
     def plan_volume(self, offers: list[TokenOffer]) -> None:
         """Set the month's volume: adoption, agent intensity, price (short and long run), satiation, budget.
@@ -293,14 +297,15 @@ class Enterprise(EconomicAgent):
 
     def mean_price(self, offers: list[TokenOffer]) -> float:
         """Return the share-weighted price, USD per Mtok."""
-        return math.fsum(self.shares.get(o.key, 0.0) * self._price(o) for o in offers)
+        shares, prices = self.shares, self._prices
+        return math.fsum([shares.get(key, 0.0) * prices[key] for key in (o.key for o in offers)])
 
     def purchases(self, offers: list[TokenOffer]) -> list[tuple[TokenOffer, float, float]]:
         """Return (offer, Mtok, USD) bought from each supplier this month."""
         return [
-            (o, volume, volume * self._price(o))
+            (o, volume, volume * self._prices[key])
             for o in offers
-            if (volume := self.volume * self.shares.get(o.key, 0.0)) > 1e-9
+            if (volume := self.volume * self.shares.get(key := o.key, 0.0)) > 1e-9
         ]
 
     def suppliers_per_firm(self) -> float:

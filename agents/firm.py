@@ -99,13 +99,16 @@ class Books:
 
 
 class Firm(EconomicAgent):
-    """A firm: an account in the ledger, a tier, a region, perhaps a group."""
+    """A firm: an account in the ledger, a tier, a region, perhaps a group.
+
+    The firms of the model are in one of `TIERS`; one of an own kind may name another, which tables by tier leave out.
+    """
 
     def __init__(
-        self, world: World, firm_id: str, *, tier: Tier, region: str, group: str | None, alive: bool = True
+        self, world: World, firm_id: str, *, tier: str, region: str, group: str | None, alive: bool = True
     ) -> None:
         super().__init__(world, firm_id)
-        self.tier: Tier = tier
+        self.tier = tier
         self.region = region
         self.group = group
         self.alive = alive
@@ -138,29 +141,40 @@ class Firm(EconomicAgent):
 
     def book_expense(self, expense: str, amount: float) -> None:
         """Add an invoice to the month's books."""
-        setattr(self.books, expense, getattr(self.books, expense) + amount)
+        books = self.books
+        setattr(books, expense, getattr(books, expense) + amount)
 
     def book_revenue(self, kind: str, amount: float) -> None:
         """Add a sale to the month's books."""
-        self.books.revenue += amount
-        streams = self.books.streams
-        streams[kind] = streams.get(kind, 0.0) + amount
+        books = self.books
+        books.revenue += amount
+        books.streams[kind] = books.streams.get(kind, 0.0) + amount
+
+    @property
+    def volume(self) -> float:
+        """What it sold this month, in the unit of its tier; 0 before it is known."""
+        return 0.0
+
+    def record(self) -> dict[str, float]:
+        """Return fields of the panel beyond the books; firms of own kinds may have some of those that there are."""
+        return {}
 
     def settle(self) -> None:
         """Pay the month's own costs; each kind of firm has its own."""
 
     def close_books(self, tax_rate: float) -> None:
         """Pay tax on a profitable month and update the smoothed burn that funding decisions look at."""
-        taxable = self.books.operating_profit - self.books.interest
+        books = self.books
+        taxable = books.operating_profit - books.interest
         if taxable > 0.0:
             self.pay("tax", "tax", min(tax_rate * taxable, max(self.cash, 0.0)), "tax")
-        burn = self.books.cash_cost - self.books.revenue
+        burn = books.cash_cost - books.revenue
         self.burn += 0.34 * (burn - self.burn)
         before = self.smoothed_revenue
-        self.smoothed_revenue += 0.34 * (self.books.revenue - before)
+        self.smoothed_revenue += 0.34 * (books.revenue - before)
         grown = self.smoothed_revenue / before - 1.0 if before > 0.0 else 0.0
         self.revenue_growth += 0.2 * (min(max(grown, -0.5), 0.5) - self.revenue_growth)
-        self.smoothed_gross += 0.34 * (self.books.gross_profit - self.smoothed_gross)
+        self.smoothed_gross += 0.34 * (books.gross_profit - self.smoothed_gross)
 
     def pay_out(self, months_of_cost_kept: float, share: float) -> float:
         """Give `share` of net profit back to the owners, as far as cash stays above some months of cost; return it."""

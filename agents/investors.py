@@ -4,7 +4,7 @@ import math
 from functools import lru_cache
 
 from agents.base import EconomicAgent
-from agents.firm import Firm, Tier
+from agents.firm import Firm
 from agents.parameters import Parameters, param
 from agents.world import World
 
@@ -190,7 +190,7 @@ def annuity(growth: float, growth_fade: float, discount_rate: float, months: int
     return total + level * factor / max(1.0 / discount - 1.0, 1e-6)
 
 
-def efficiency_news(tier: Tier, saving: float, ai_share: float, growth: float, spec: InvestorsSpec) -> float:
+def efficiency_news(tier: str, saving: float, ai_share: float, growth: float, spec: InvestorsSpec) -> float:
     """Return the factor on equity value when news says that compute per token falls `saving`-fold.
 
     The market expects compute demand to change by saving^(eps - 1) on the part it thinks affected. Clouds

@@ -69,7 +69,7 @@ class Lab(Firm):
         self.all_in_cost = 0.0
         self.cloud_shares = dict(spec.clouds)
         self.war_months = 0
-        self.in_war = False
+        self.in_war = self._war = False
         self.token_share = 0.0
         self.war_aim = 0.0
         self.share_history: list[float] = []
@@ -178,15 +178,15 @@ class Lab(Firm):
             elasticity = own_elasticity(model.share, spec.substitution, spec.market_elasticity)
             target = target_price(model.unit_cost, elasticity, spec.entrant_cost_ratio)
             floor = 0.8 * model.unit_cost
-            if self.in_war:
+            if self._war:
                 rival = self.world.rival_price(self.agent_id, size)
                 target = max(floor, min(rival, model.unit_cost))
             clearing = 1.0 - self.service if self.world.on("service_scarcity") else 0.0
             model.premium = adjusted_premium(model.premium, clearing, 0.3)
             now = model.opening_blend * model.scale
-            speed = 0.7 if self.in_war else spec.price_speed
+            speed = 0.7 if self._war else spec.price_speed
             price = adjusted_price(now, target, model.premium, speed, floor)
-            if spec.price_point and size == "large" and not self.in_war and self.world.on("price_point"):
+            if spec.price_point and size == "large" and not self._war and self.world.on("price_point"):
                 price = max(now, price)
             model.next_scale = price / model.opening_blend if model.opening_blend > 0.0 else 1.0
 
@@ -197,23 +197,24 @@ class Lab(Firm):
         self.share_history.append(self.token_share)
         past = self.share_history[-7] if len(self.share_history) > 6 else self.share_history[0]
         if not self.world.on("price_war"):
-            self.in_war = False
+            self._war = False
         elif self.in_war:
             self.war_months += 1
             won = self.token_share >= self.war_aim and price <= self.world.attack_price(self.agent_id)
-            self.in_war = not (won or self.war_months >= WAR_MONTHS or self.runway < WAR_RUNWAY[0])
+            self._war = not (won or self.war_months >= WAR_MONTHS or self.runway < WAR_RUNWAY[0])
         elif self.war_months > 0:
             self.war_months -= 1
         elif self.runway > WAR_RUNWAY[1]:
             declared = self.world.war_declared(self.agent_id)
             lost = past > 0.01 and self.token_share < (1.0 - spec.war_share_loss) * past
             undercut = self.world.attack_price(self.agent_id) < (1.0 - spec.war_undercut) * price
-            self.in_war = lost or undercut or declared
-            self.war_months = int(self.in_war)
+            self._war = lost or undercut or declared
+            self.war_months = int(self._war)
             self.war_aim = past * (1.0 + spec.war_share_loss) if declared else past
 
     def commit(self) -> None:
-        """Publish prices and, at a release, the new models."""
+        """Publish prices, whether it is at war and, at a release, the new models."""
+        self.in_war = self._war
         for model in self.models.values():
             model.scale = model.next_scale
         if self._next_quality is not None:
@@ -249,6 +250,11 @@ class Lab(Firm):
         self.world.trade(f"enterprises.{self.region}", self.agent_id, "on_premise", boxes * price, boxes, None)
 
     # --- settlement ------------------------------------------------------------------------------------------------
+
+    @property
+    def volume(self) -> float:
+        """Mtok served this month."""
+        return self.tokens
 
     def settle(self) -> None:
         """Pay staff, half of it research, growing slower than revenue; add up what the next model costs."""

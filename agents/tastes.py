@@ -162,7 +162,7 @@ def nested_logit_shares(
     some = 1.0 / (1.0 + np.exp(np.minimum(outside - any_app, 700.0)))
     shares = np.empty((len(v), v.shape[1] + 1))
     scale = some / app_sum * app_weight / tier_sum
-    np.multiply(tier, scale[:, app_of_option], out=shares[:, :-1])
+    np.multiply(tier, scale.take(app_of_option, axis=1), out=shares[:, :-1])
     shares[:, -1] = none[:, 0]
     return shares, (outside - np.log(np.maximum(none, _TINY)))[:, 0]
 
@@ -209,7 +209,7 @@ def metered_share(base: Array, worth: Array, cost: Array, curvature: float) -> A
     the share that the quota covers already. Result lies in [base, 1].
     """
     best = (curvature * worth / np.maximum(cost, _TINY)) ** (1.0 / (1.0 - curvature))
-    return np.clip(best, base, 1.0)
+    return np.minimum(np.maximum(best, base), 1.0)
 
 
 def draw_binomial(rng: np.random.Generator | None, people: Array, chance: Array) -> Array:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from agents.expectations import ExpectationSpec
-    from agents.firm import Firm
+    from agents.firm import Books, Firm
     from agents.parameters import ResearchSpec
 
 LargeOrSmall = Literal["large", "small"]
 SupplyMode = Literal["api", "own", "self_host", "own_model"]
+SUPPLY_MODES: tuple[SupplyMode, ...] = ("api", "own", "self_host", "own_model")
 
 
 class TokenPrice(NamedTuple):
@@ -30,8 +31,7 @@ class TokenPrice(NamedTuple):
         return mix[0] * self.input + mix[1] * self.cached + mix[2] * self.output
 
 
-@dataclass(frozen=True, slots=True)
-class TokenOffer:
+class TokenOffer(NamedTuple):
     """Tokens of one model size for sale: by its lab, or by a host of its open weights."""
 
     seller: str
@@ -47,8 +47,7 @@ class TokenOffer:
         return (self.seller, self.lab, self.size)
 
 
-@dataclass(frozen=True, slots=True)
-class ChipQuote:
+class ChipQuote(NamedTuple):
     """The best offer of accelerators in a region: per H100-equivalent, USD; lead time, months; kW an accelerator."""
 
     price: float
@@ -60,7 +59,7 @@ class ChipQuote:
 
 @dataclass(frozen=True, slots=True)
 class SupplyQuotes:
-    """Every way for an app to get its tokens, (mode, supplier), and what a month at its own volume would be.
+    """Every way for an app to get its tokens, (mode, supplier) in order, and what a month at its own volume would be.
 
     `cost` in USD and `quality` have an entry for each way, (n,).
     """
@@ -70,16 +69,14 @@ class SupplyQuotes:
     quality: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class AdSale:
+class AdSale(NamedTuple):
     """Impressions an app sold in a month, and the revenue, USD."""
 
     impressions: float
     amount: float
 
 
-@dataclass(frozen=True, slots=True)
-class AppDemand:
+class AppDemand(NamedTuple):
     """What an app sees of its own last month: people, queries, tokens, own results."""
 
     users: float
@@ -186,6 +183,26 @@ class World(Protocol):
 
     def growth(self, firm: str) -> float:
         """Return a firm's smoothed monthly growth of revenue."""
+        ...
+
+    def firms_of(self, tier: str, region: str | None = None) -> list[str]:
+        """Return the living firms of a tier, in a region or everywhere."""
+        ...
+
+    def volume(self, firm: str) -> float:
+        """Return what a firm sold this month: H100-equivalents, hours, Mtok or users; known from the serving on."""
+        ...
+
+    def books(self, firm: str) -> "Books":
+        """Return a firm's books of this month, to be read."""
+        ...
+
+    def charge(self, firm: str) -> float:
+        """Return what others ask of a cloud for each hour, or of a lab for each Mtok, that it sells, USD."""
+        ...
+
+    def set_charge(self, collector: str, firm: str, amount: float) -> None:
+        """Announce what `collector` will ask of a cloud an hour, or of a lab a Mtok; prices then hold it."""
         ...
 
     # payments
@@ -320,7 +337,7 @@ class World(Protocol):
         ...
 
     def lost_calls(self, region: str) -> tuple[float, float]:
-        """Return search calls a month that sellers lost by raising prices, and the price before, USD per 1,000."""
+        """Return search calls that dearer sellers lost and nobody serves, and their old price, USD a 1,000."""
         ...
 
     def outside_calls(self, app: str) -> float:

@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from agents.kinds import KINDS, own_kinds
 from agents.monetisation import WAYS
 from ecosystem.attribution import Definition, Finality
 from ecosystem.flows import STANDARD_KINDS, Kind
 from ecosystem.ledger import Ledger
+from ecosystem.own_kinds import own_firms
 
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
@@ -54,16 +56,24 @@ def finality() -> Finality:
 
 
 def _own_kinds() -> list[Kind]:
-    """Return the kinds that ways of earning name and nobody else."""
+    """Return the kinds that ways of earning and own kinds of agents name as sales, and nobody else."""
     known = {kind.name for kind in (*STANDARD_KINDS, *EXTRA_KINDS)}
-    streams = dict.fromkeys(stream for way in WAYS.values() for stream in way.streams if stream not in known)
+    named = [way.streams for way in WAYS.values()] + [kind.streams for kind in own_kinds().values()]
+    streams = dict.fromkeys(stream for each in named for stream in each if stream not in known)
     return [Kind(stream, operating=True) for stream in streams]
+
+
+def _transfers() -> list[Kind]:
+    """Return the kinds that own kinds of agents name as payments for nothing sold, such as a levy."""
+    known = {kind.name for kind in (*STANDARD_KINDS, *EXTRA_KINDS, *_own_kinds())}
+    named = dict.fromkeys(name for kind in own_kinds().values() for name in kind.transfers if name not in known)
+    return [Kind(name) for name in named]
 
 
 def open_accounts(chain: "ValueChain") -> Ledger:
     """Return a ledger with all accounts of the scenario."""
     spec = chain.spec
-    ledger = Ledger((*STANDARD_KINDS, *EXTRA_KINDS, *_own_kinds()))
+    ledger = Ledger((*STANDARD_KINDS, *EXTRA_KINDS, *_own_kinds(), *_transfers()))
     for region in sorted(spec.regions):
         for source in FINAL_SOURCES:
             ledger.open_account(f"{source}.{region}", "source", tier=source, region=region)
@@ -79,7 +89,21 @@ def open_accounts(chain: "ValueChain") -> Ledger:
     for firm_id, firm in chain.firms.items():
         cash = _opening_cash(chain, firm_id)
         ledger.open_account(firm_id, "firm", tier=firm.tier, region=firm.region, group=firm.group, cash=cash)
+    _open_own(chain, ledger)
     return ledger
+
+
+def _open_own(chain: "ValueChain", ledger: Ledger) -> None:
+    """Open an account for every agent of an own kind that handles money and is no firm."""
+    for name, members in chain.own.members.items():
+        kind = KINDS[name]
+        if kind.account is None or kind.is_firm:
+            continue
+        for agent in members.values():
+            spec = getattr(agent, "spec", None)
+            cash = float(getattr(spec, "cash", 0.0)) if kind.account == "firm" else None
+            region = getattr(spec, "region", None)
+            ledger.open_account(agent.agent_id, kind.account, tier=name, region=region, cash=cash)
 
 
 def _opening_cash(chain: "ValueChain", firm: str) -> float:
@@ -88,4 +112,6 @@ def _opening_cash(chain: "ValueChain", firm: str) -> float:
     for part in (spec.chipmaker, spec.cloud, spec.lab):
         if firm in part:
             return float(part[firm].cash)
-    return spec.app[firm].cash if chain.apps[firm].alive else 0.0
+    if firm in spec.app:
+        return spec.app[firm].cash if chain.apps[firm].alive else 0.0
+    return float(getattr(own_firms(spec)[firm], "cash", 0.0))

@@ -216,13 +216,14 @@ class ConsumerMarket:
                 self.outside.setdefault(app.agent_id, terms.outside_calls)
                 lost += max(terms.outside_calls - calls, 0.0)
                 value += max(terms.outside_calls - calls, 0.0) * terms.price
-        self.lost_calls = (lost, value / lost if lost > 0.0 else 0.0)
         sizes = {
             a.agent_id: a.spec.search_calls * math.fsum(self.queries(a.agent_id))
             for a in self.apps
             if a.resells and a.alive
         }
-        served = min(1.0, lost / max(math.fsum(sizes.values()), 1e-9))
+        able = math.fsum(sizes.values())
+        served = min(1.0, lost / max(able, 1e-9))
+        self.lost_calls = (lost - served * able, value / lost if lost > 0.0 else 0.0)
         targets.update({app: served * calls for app, calls in sizes.items()})
         for app_id, target in targets.items():
             self.outside[app_id] += OUTSIDE_SPEED * (target - self.outside[app_id])

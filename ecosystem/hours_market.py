@@ -87,7 +87,7 @@ class HoursMarket:
     def hours_of(self, buyer: str) -> tuple[float, float]:
         """Return (hours a buyer has this month, what they cost in USD), contracts and spot together."""
         bills = self.bills.get(buyer, ())
-        return math.fsum(b[1] for b in bills), math.fsum(b[2] for b in bills)
+        return math.fsum([hours for _, hours, _ in bills]), math.fsum([cost for _, _, cost in bills])
 
     def pay_clouds(self, buyer: str, serving_share: float, expense: str | None = None) -> None:
         """Have a buyer pay its contracts (take or pay) and spot hours; what did not serve was training."""

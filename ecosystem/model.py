@@ -7,18 +7,11 @@ from typing import Any
 import mesa
 from mesa.datacollection import DataCollector
 
-from agents.advertisers import Advertisers
+from agents import kinds
 from agents.app import App
-from agents.chipmaker import Chipmaker
-from agents.cloud import Cloud
-from agents.compute_demand import ComputeDemand
-from agents.consumers import Consumers
 from agents.earning import Usage
-from agents.enterprise import Enterprise
 from agents.expectations import Trend
 from agents.firm import TIERS, Firm
-from agents.investors import Investors
-from agents.lab import Lab
 from agents.monetisation import WAYS, CommissionSpec
 from ecosystem.accounts import open_accounts
 from ecosystem.chip_market import ChipMarket
@@ -27,6 +20,7 @@ from ecosystem.equity import Equity
 from ecosystem.events import EfficiencyShock, Timeline
 from ecosystem.hours_market import HoursMarket
 from ecosystem.opening import Plug, open_chain
+from ecosystem.own_kinds import OwnAgents
 from ecosystem.record import Recorder
 from ecosystem.recording import record_month
 from ecosystem.serving import Serving
@@ -106,11 +100,17 @@ class ValueChain(WorldView, mesa.Model):
     def _make_agents(self) -> None:
         """Create all agents, in the order of their ids."""
         spec = self.spec
-        self.chipmakers = {i: Chipmaker(self, i, s) for i, s in sorted(spec.chipmaker.items())}
-        self.clouds = {i: Cloud(self, i, s) for i, s in sorted(spec.cloud.items())}
-        self.labs = {i: Lab(self, i, s) for i, s in sorted(spec.lab.items())}
-        self.apps = {i: App(self, i, s) for i, s in sorted(spec.app.items())}
-        self.firms: dict[str, Firm] = {**self.chipmakers, **self.clouds, **self.labs, **self.apps}
+        self.chipmakers = kinds.CHIPMAKERS.make(self, spec.chipmaker)
+        self.clouds = kinds.CLOUDS.make(self, spec.cloud)
+        self.labs = kinds.LABS.make(self, spec.lab)
+        self.apps = kinds.APPS.make(self, spec.app)
+        self.consumers = kinds.CONSUMERS.make(self, spec.consumers)
+        self.enterprises = kinds.ENTERPRISES.make(self, spec.enterprise)
+        self.compute = kinds.COMPUTE.make(self, spec.compute)
+        self.advertisers = kinds.ADVERTISERS.make(self, spec.advertisers)
+        self.investors = kinds.INVESTORS.make(self, spec.investors)
+        self.own = OwnAgents(self)
+        self.firms: dict[str, Firm] = {**self.chipmakers, **self.clouds, **self.labs, **self.apps, **self.own.firms}
         self.members = {
             group: sorted((f for f in self.firms.values() if f.group == group), key=lambda f: f.agent_id != owner.head)
             for group, owner in spec.group.items()
@@ -121,16 +121,11 @@ class ValueChain(WorldView, mesa.Model):
             for firm in members
             if spec.group[group].cash_flow > 0.0
         )
-        self.consumers = {r: Consumers(self, f"consumers.{r}", s) for r, s in sorted(spec.consumers.items())}
-        self.enterprises = {i: Enterprise(self, i, s) for i, s in sorted(spec.enterprise.items())}
-        self.compute = {r: ComputeDemand(self, r, s) for r, s in sorted(spec.compute.items())}
-        self.advertisers = {r: Advertisers(self, r, s) for r, s in sorted(spec.advertisers.items())}
-        self.investors = {r: Investors(self, r, s) for r, s in sorted(spec.investors.items())}
 
     # --- the month ---------------------------------------------------------------------------------------------
 
     def step(self) -> None:
-        """Run one month."""
+        """Run one month; agents of own kinds act at the end of the phases that they name (`agents/kinds.py`)."""
         self.events()
         self.investment()
         self.chip_phase()
@@ -158,6 +153,7 @@ class ValueChain(WorldView, mesa.Model):
             self.group_left[group_id] += self.group_received[group_id]
             self.group_received[group_id] = 0.0
         self._enter()
+        self.own.act("events")
 
     def investment(self) -> None:
         """2. Investors: sentiment, funds, rounds."""
@@ -167,6 +163,7 @@ class ValueChain(WorldView, mesa.Model):
             investors.fund_rounds([f for f in self.firms.values() if self._raises_in(f, region)])
         if self.on("circular_finance"):
             self.equity.invest_in_customers()
+        self.own.act("investment")
 
     def chip_phase(self) -> None:
         """3. Chips: deliver, price, produce, start capacity."""
@@ -178,6 +175,7 @@ class ValueChain(WorldView, mesa.Model):
             maker.commit_prices()
             maker.produce()
         self.chips.quote()
+        self.own.act("chips")
 
     def cloud_phase(self) -> None:
         """4. Clouds: retire, set rents, forecast, order; hosts price open weights."""
@@ -191,6 +189,7 @@ class ValueChain(WorldView, mesa.Model):
         for cloud in alive:
             cloud.commit()
         self.hours.plan_overflow()
+        self.own.act("clouds")
 
     def lab_phase(self) -> None:
         """5. Labs: costs from the kernel, rent, train, release, price."""
@@ -213,6 +212,7 @@ class ValueChain(WorldView, mesa.Model):
         self.hours.commit_overflow()
         self.refresh_frontier()
         self.tokens.publish()
+        self.own.act("labs")
 
     def app_phase(self) -> None:
         """6. Apps: suppliers, ways of earning, offer, marketing."""
@@ -224,6 +224,7 @@ class ValueChain(WorldView, mesa.Model):
             app.plan_marketing()
         for app in alive:
             app.commit()
+        self.own.act("apps")
 
     def demand(self) -> None:
         """7. Consumers, advertisers, enterprises, other compute demand."""
@@ -241,6 +242,7 @@ class ValueChain(WorldView, mesa.Model):
             demand.plan_chips()
             for maker, size in self.chips.split(demand.agent_id, region, demand.chips_wanted).items():
                 self.place_order(demand.agent_id, maker, region, size)
+        self.own.act("demand")
 
     def serve(self) -> None:
         """8. Usage to tokens to hours; who waits where hours are short."""
@@ -248,6 +250,7 @@ class ValueChain(WorldView, mesa.Model):
         self.serving.ask_hours()
         self.hours.allocate()
         self.serving.serve()
+        self.own.act("serving")
 
     def settle(self) -> None:
         """9. Invoices, interest, tax; arrears, failure; the ledger's check."""
@@ -377,8 +380,8 @@ class ValueChain(WorldView, mesa.Model):
     def final_revenue(self) -> float:
         """Return what final buyers of AI services paid this month, USD."""
         kinds = {stream for way in WAYS.values() for stream in way.streams} - {"api_calls"}
-        apps = math.fsum(app.books.streams.get(k, 0.0) for app in self.apps.values() for k in kinds)
-        return apps + math.fsum(v for _, _, v in self.serving.api_sales.values())
+        apps = math.fsum([v for app in self.apps.values() for k, v in app.books.streams.items() if k in kinds])
+        return apps + math.fsum([v for _, _, v in self.serving.api_sales.values()])
 
     def _chip_revenue(self) -> float:
         """Return what chipmakers sold this month, USD."""

@@ -26,7 +26,7 @@ def parameter_rows(node: Any, path: str, sources: Mapping[str, str]) -> Iterator
     """Yield the leaf parameters below `node`, in order; `sources` are the scenario's own, by path or prefix."""
     if isinstance(node, BaseModel):
         for name, field in type(node).model_fields.items():
-            if path == "" and name == "sources":
+            if path == "" and name in {"modules", "sources"}:
                 continue
             child = f"{path}.{name}" if path else name
             value = getattr(node, name)

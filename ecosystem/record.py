@@ -70,13 +70,16 @@ class Recorder:
         self.recorded = 0
         self.panel: NDArray[np.float64] = np.zeros((months, len(firms), len(FIRM_FIELDS)))
         self._row = {firm: i for i, firm in enumerate(firms)}
+        self._cells: dict[str, tuple[NDArray[np.intp], ...]] = {}
         self._series: dict[str, NDArray[np.float64]] = {}
 
-    def firms_of_a_kind(self, month: int, firms: Iterable[str], values: list[dict[str, float]]) -> None:
-        """Record the month of firms with the same fields, in the same order; other fields stay zero."""
-        if values:
-            cells = np.ix_([self._row[firm] for firm in firms], [_COLUMN[name] for name in values[0]])
-            self.panel[month][cells] = [tuple(row.values()) for row in values]
+    def firms_of_a_kind(self, month: int, kind: str, firms: Iterable[str], values: list[dict[str, float]]) -> None:
+        """Record the month of firms of a kind, all with the same fields in the same order; others stay zero."""
+        if not values:
+            return
+        if kind not in self._cells:
+            self._cells[kind] = np.ix_([self._row[firm] for firm in firms], [_COLUMN[name] for name in values[0]])
+        self.panel[month][self._cells[kind]] = [tuple(row.values()) for row in values]
 
     def market(self, month: int, name: str, value: float) -> None:
         """Record one month of a market series."""

@@ -1,6 +1,7 @@
 """What is written down of every month."""
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from agents.app import App
@@ -8,6 +9,7 @@ from agents.chipmaker import Chipmaker
 from agents.cloud import Cloud
 from agents.firm import TIERS, Firm
 from agents.lab import Lab
+from ecosystem.record import FIRM_FIELDS
 
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
@@ -21,12 +23,21 @@ def record_month(chain: "ValueChain") -> None:
     """Record every firm and market."""
     month = chain.month
     recorder = chain.recorder
-    chipmakers, clouds, labs, apps = chain.chipmakers, chain.clouds, chain.labs, chain.apps
-    recorder.firms_of_a_kind(month, chipmakers, [_common(f) | _chipmaker(f) for f in chipmakers.values()])
-    recorder.firms_of_a_kind(month, clouds, [_common(f) | _cloud(f) for f in clouds.values()])
-    recorder.firms_of_a_kind(month, labs, [_common(f) | _lab(chain, f) for f in labs.values()])
-    recorder.firms_of_a_kind(month, apps, [_common(f) | _app(f) for f in apps.values()])
+    kinds: dict[str, tuple[Iterable[str], list[dict[str, float]]]] = {
+        "chips": (chain.chipmakers, [_common(firm) | _chipmaker(firm) for firm in chain.chipmakers.values()]),
+        "clouds": (chain.clouds, [_common(firm) | _cloud(firm) for firm in chain.clouds.values()]),
+        "labs": (chain.labs, [_common(firm) | _lab(chain, firm) for firm in chain.labs.values()]),
+        "apps": (chain.apps, [_common(firm) | _app(firm) for firm in chain.apps.values()]),
+    }
+    for kind, (firms, values) in kinds.items():
+        recorder.firms_of_a_kind(month, kind, firms, values)
+    for firm_id, own in chain.own.firms.items():
+        recorder.firms_of_a_kind(
+            month, firm_id, [firm_id], [dict.fromkeys(FIRM_FIELDS, 0.0) | _common(own) | _own(own)]
+        )
     for name, value in _markets(chain).items():
+        recorder.market(month, name, value)
+    for name, value in chain.own.series():
         recorder.market(month, name, value)
     recorder.recorded = month + 1
 
@@ -49,16 +60,15 @@ def _common(firm: Firm) -> dict[str, float]:
         "runway": firm.runway,
         "equity_raised": firm.equity_raised,
         "equity_value": firm.value,
+        "volume": firm.volume,
     }
 
 
 def _chipmaker(firm: Chipmaker) -> dict[str, float]:
     home = firm.lines.get(firm.region) or next(iter(firm.lines.values()))
-    shipped = math.fsum(line.shipped for line in firm.lines.values())
     return {
         "capital": firm.inventory_value + firm.tooling,
         "price": home.price,
-        "volume": shipped,
         "unit_cost": home.unit_cost / home.perf,
         "lead_time": firm.lead_time,
         "orders": firm.orders.level,
@@ -70,7 +80,6 @@ def _cloud(firm: Cloud) -> dict[str, float]:
         "capital": firm.book_value,
         "debt": firm.debt,
         "price": firm.rent,
-        "volume": firm.hours_sold,
         "unit_cost": firm.user_cost,
         "service": firm.utilisation,
         "orders": firm.ordered,
@@ -82,7 +91,6 @@ def _lab(chain: "ValueChain", firm: Lab) -> dict[str, float]:
     books = firm.books
     return {
         "price": chain.blend(large.price),
-        "volume": firm.tokens,
         "unit_cost": large.unit_cost,
         "service": firm.service,
         "quality": large.quality,
@@ -101,7 +109,6 @@ def _app(firm: App) -> dict[str, float]:
     usage, streams = firm.usage, firm.books.streams
     return {
         "price": max(firm.fees.values(), default=0.0),
-        "volume": usage.users,
         "unit_cost": usage.cost_per_payer,
         "service": firm.trust,
         "users": usage.users,
@@ -114,6 +121,14 @@ def _app(firm: App) -> dict[str, float]:
         "rev_other": math.fsum([amount for stream, amount in streams.items() if stream not in _STREAMS]),
         "supply": _SUPPLY[firm.supply.mode],
     }
+
+
+def _own(firm: Firm) -> dict[str, float]:
+    """Return what a firm of an own kind wants in the panel; KeyError for a field that there is not."""
+    values = firm.record()
+    if odd := sorted(values.keys() - FIRM_FIELDS.keys()):
+        raise KeyError(f"{firm.agent_id}: the panel has no field {odd[0]!r}; there are {', '.join(FIRM_FIELDS)}")
+    return values
 
 
 def _markets(chain: "ValueChain") -> dict[str, float]:

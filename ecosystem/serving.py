@@ -32,6 +32,7 @@ class Serving:
         self.chain = chain
         self.loads: dict[tuple[str, LargeOrSmall], LabLoad] = {}
         self.api_sales: dict[tuple[str, str, str, LargeOrSmall], tuple[TokenOffer, float, float]] = {}
+        self.needed: dict[str, tuple[float, float]] = {}
         self.self_hosted: dict[str, float] = {}
         self.app_tokens: dict[str, dict[tuple[LargeOrSmall, bool], Mtok]] = {}
 
@@ -50,8 +51,9 @@ class Serving:
                 for (size, paid), mtok in tokens.items():
                     load = self.loads[app.supply.supplier, size]
                     target = load.paid if paid else load.free
-                    for j in range(3):
-                        target[j] += mtok[j]
+                    target[0] += mtok[0]
+                    target[1] += mtok[1]
+                    target[2] += mtok[2]
             else:
                 self._self_host(app, tokens)
         self._enterprise_tokens()
@@ -69,8 +71,9 @@ class Serving:
                 size = "large"
             mtok = tokens.setdefault((size, paid), [0.0, 0.0, 0.0])
             factor = number * tier.tokens / 1e6
-            for j in range(3):
-                mtok[j] += factor * mix[j]
+            mtok[0] += factor * mix[0]
+            mtok[1] += factor * mix[1]
+            mtok[2] += factor * mix[2]
         return tokens
 
     def _self_host(self, app: "App", tokens: dict[tuple[LargeOrSmall, bool], Mtok]) -> None:
@@ -97,9 +100,10 @@ class Serving:
                 key = (segment_id, offer.seller, offer.lab, offer.size)
                 self.api_sales[key] = (offer, volume, value)
                 if offer.seller == offer.lab:
-                    load = self.loads[offer.lab, offer.size].api
-                    for j in range(3):
-                        load[j] += volume * segment.mix[j]
+                    load, mix = self.loads[offer.lab, offer.size].api, segment.mix
+                    load[0] += volume * mix[0]
+                    load[1] += volume * mix[1]
+                    load[2] += volume * mix[2]
         self._host_hours()
 
     def _host_hours(self) -> None:
@@ -136,7 +140,7 @@ class Serving:
         for lab_id, lab in chain.labs.items():
             if not lab.alive:
                 continue
-            paid, free = self._needed(lab)
+            paid, free = self.needed[lab_id] = self._needed(lab)
             self.note_volumes(lab)
             lab.hours_needed = paid + free
             reserve = chain.reserve(lab_id)
@@ -210,7 +214,7 @@ class Serving:
                 continue
             got, _ = chain.hours.hours_of(lab_id)
             reserve = chain.reserve(lab_id)
-            paid, free = self._needed(lab)
+            paid, free = self.needed[lab_id]
             first = min(paid * reserve, got)
             rest = got - first
             training = min(lab.training_planned, rest)

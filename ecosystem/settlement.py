@@ -34,6 +34,7 @@ class Settlement:
         for firm in chain.firms.values():
             if firm.alive:
                 firm.settle()
+        chain.own.act("settlement")
         self._close()
 
     def _enterprise_invoices(self) -> None:

@@ -20,10 +20,12 @@ from agents.consumer_spec import ConsumersSpec
 from agents.enterprise import EnterpriseSpec
 from agents.expectations import ExpectationSpec
 from agents.investors import InvestorsSpec
+from agents.kinds import own_kinds
 from agents.lab_spec import LabSpec
 from agents.parameters import Parameters, ResearchSpec, param
 from ecosystem.events import FIRM_FIELDS, Event, NewTerms
 from ecosystem.market_spec import GroupSpec, MarketSpec
+from ecosystem.own_kinds import extended, is_taken, own_firms, own_tables, resolved_modules, with_own_kinds
 from ecosystem.provenance import ParameterRow, parameter_rows
 from ecosystem.spec_checks import check_amounts, named_cards
 from ecosystem.switches import MechanismSwitches
@@ -82,6 +84,13 @@ class Spec(Parameters):
         MechanismSwitches(), unit="switches", source="model.md 6", role="switch", doc="mechanisms on or off"
     )
     events: dict[str, Event] = param({}, unit="events", source="scenario", role="lever", doc="the timeline")
+    modules: dict[str, str] = param(
+        {},
+        unit="files",
+        source="scenario",
+        role="fact",
+        doc="Python files with kinds of agents or ways of earning of one's own, and a digest of each",
+    )
     sources: dict[str, str] = param(
         {},
         unit="text",
@@ -95,7 +104,8 @@ class Spec(Parameters):
     @classmethod
     def load(cls, name: str | Path) -> "Spec":
         """Read a scenario by its name (`toy`, `2025`) or from a TOML file; SpecError if it cannot be run."""
-        return _load(str(name), _stamp(name))
+        loaded = _load(str(name), _stamp(name))
+        return loaded if not loaded.modules and type(loaded) is Spec else _read(scenario_path(name))
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any], origin: str) -> "Spec":
@@ -104,16 +114,37 @@ class Spec(Parameters):
         Tables are put in the order of their keys, so that a run does not depend on how a file is arranged and
         the saved scenario (sorted JSON) replays to the same bits.
         """
+        model, content = spec_class(data, origin)
         try:
-            return cls.model_validate(_in_order(data))
+            return model.model_validate(_in_order(content))
         except ValidationError as error:
             raise SpecError(f"{origin}: {_first_error(error)}") from None
+
+    @classmethod
+    def from_json(cls, text: str, origin: str = "scenario") -> "Spec":
+        """Read a saved scenario back, its tables in the order in which they were saved; SpecError if it cannot be."""
+        try:
+            model, content = spec_class(json.loads(text), origin)
+            return model.model_validate_json(json.dumps(content))
+        except ValidationError as error:
+            raise SpecError(f"{origin}: {_first_error(error)}") from None
+        except json.JSONDecodeError as error:
+            raise SpecError(f"{origin}: not valid JSON: {error}") from None
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Travel to other processes as data where own kinds are used: their files are loaded there first."""
+        if type(self) is Spec and not self.modules:
+            return super().__reduce_ex__(protocol)
+        return _arrived, (self.model_dump_json(), dict(self.modules))
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> "Spec":
         """Return a copy with values set by dotted path; SpecError for an unknown path or a value that is refused."""
         if not overrides:
             return self
         data = self.model_dump(exclude_unset=False)
+        data |= {
+            name: {} for name in own_kinds() if name not in data and any(p.startswith(f"{name}.") for p in overrides)
+        }
         for path, value in overrides.items():
             _set_path(data, path, value, self)
         return type(self).from_data(data, "override")
@@ -142,6 +173,9 @@ class Spec(Parameters):
                 if firm in seen:
                     raise ValueError(f"{tier}.{firm}: {seen[firm]}.{firm} has the same id")
                 seen[firm] = tier
+        for firm in own_firms(self):
+            if firm in seen or firm in self.enterprise:
+                raise ValueError(f"{firm}: the firms of two tables have this id")
         for part in ("consumers", "compute", "advertisers", "investors"):
             for region in self.regions:
                 if region not in getattr(self, part):
@@ -167,6 +201,9 @@ class Spec(Parameters):
             _known(path, card, cards, "card")
         for segment, enterprise in self.enterprise.items():
             _known(f"enterprise.{segment}.region", enterprise.region, self.regions, "region")
+        for kind, table in own_tables(self).items():
+            for key, own in table.items():
+                _known(f"{kind}.{key}.region", getattr(own, "region", None), self.regions, "region")
 
     def _check_cloud(self, firm: str, cloud: CloudSpec) -> None:
         _known(f"cloud.{firm}.region", cloud.region, self.regions, "region")
@@ -252,7 +289,11 @@ def _first_error(error: ValidationError, above: tuple[str, ...] = ()) -> str:
     first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{path}: unknown key{nearest(str(first['loc'][-1]), siblings((*above, *first['loc'][:-1])))}"
+        known = siblings((*above, *first["loc"][:-1]))
+        word = str(first["loc"][-1])
+        table = not above and len(first["loc"]) == 1 and isinstance(first["input"], dict)
+        hint = '; for a kind of agent of your own name its file: modules = ["FILE.py"]' if table else ""
+        return f"{path}: unknown key{nearest(word, known)}{hint}"
     if first["type"] == "value_error":
         text = str(first["ctx"]["error"]) if "ctx" in first else first["msg"]
         return f"{path}: {text}" if path else text
@@ -262,7 +303,7 @@ def _first_error(error: ValidationError, above: tuple[str, ...] = ()) -> str:
 
 def siblings(loc: tuple[int | str, ...]) -> list[str]:
     """Return the valid keys at a place in the tree."""
-    model: Any = Spec
+    model: Any = extended(Spec, tuple(kind for kind in own_kinds().values() if not is_taken(Spec, kind.name)))
     for part in loc:
         fields = getattr(model, "model_fields", None)
         annotation = fields[part].annotation if fields is not None and part in fields else model
@@ -304,9 +345,29 @@ def scenario_path(name: str | Path) -> Path:
 
 @lru_cache(maxsize=16)
 def _load(name: str, stamp: tuple[str, float]) -> Spec:
-    path = Path(stamp[0])
-    data = read_scenario(path)
-    return Spec.from_data(data, path.name)
+    return _read(Path(stamp[0]))
+
+
+def _read(path: Path) -> Spec:
+    return Spec.from_data(read_scenario(path), path.name)
+
+
+def _arrived(text: str, modules: Mapping[str, str]) -> Spec:
+    """Make a scenario that another process sent; SpecError where its files have other code here."""
+    spec = Spec.from_json(text)
+    if spec.modules != modules:
+        changed = sorted(file for file in modules if spec.modules.get(file) != modules[file])
+        raise SpecError(f"{', '.join(changed)}: not the code with which this scenario was made; start again")
+    return spec
+
+
+def spec_class(data: Mapping[str, Any], origin: str) -> tuple[type[Spec], dict[str, Any]]:
+    """Return the class that checks a scenario, and the scenario with the digests of its modules; SpecError."""
+    try:
+        model, modules = with_own_kinds(Spec, data)
+    except ValueError as error:
+        raise SpecError(f"{origin}: {error}") from None
+    return model, {**data, "modules": modules} if modules else dict(data)
 
 
 def read_scenario(path: Path) -> dict[str, Any]:
@@ -316,6 +377,11 @@ def read_scenario(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path.name}: not valid TOML: {error}") from None
     base = data.pop("extends", None)
+    if "modules" in data:
+        try:
+            data["modules"] = resolved_modules(data["modules"], path.parent)
+        except ValueError as error:
+            raise SpecError(f"{path.name}: {error}") from None
     if base is None:
         return data
     return _merged(read_scenario(scenario_path(base)), data)
@@ -350,6 +416,7 @@ def _set_path(data: dict[str, Any], path: str, value: Any, spec: Spec) -> None:
         raise SpecError(f"{path}: {'.'.join(parts[:-1])!r} is a value, not a table")
     leaf = parts[-1]
     open_table = parts[0] == "events" or (len(parts) >= 3 and parts[2] in {"earning", "hosts"})
+    open_table = open_table or (len(parts) == 2 and parts[0] in own_kinds())
     if leaf not in place and not open_table:
         raise SpecError(f"{path}: unknown key{nearest(leaf, list(place))}")
     place[leaf] = dict(value) if isinstance(value, Mapping) else value

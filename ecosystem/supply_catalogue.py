@@ -1,67 +1,57 @@
 """What apps of a region can be quoted this month, worked out once for all of them; an app brings its own traffic."""
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from agents.world import LargeOrSmall, SupplyMode, SupplyQuotes, TokenOffer
+from agents.world import SupplyMode, SupplyQuotes, TokenOffer
 from ecosystem.token_costs import dot
 
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
 
-Floats = NDArray[np.float64]
-Mix = tuple[float, float, float]
+Classes = tuple[float, float, float]
+"""Input, cached input and output."""
 
 
 class SupplyCatalogue:
-    """List prices of the labs that sell in a region, and hours a Mtok of the models that apps may host there."""
+    """List prices of the labs that sell in a region, and hours a Mtok of the models that apps may host there.
+
+    In the order of (mode, supplier): labs' APIs, an own small model, open weights.
+    """
 
     def __init__(self, chain: "ValueChain", region: str, offers: list[tuple[TokenOffer, TokenOffer]]) -> None:
         market = chain.tokens
         self.spot = chain.spot_rent(region)
         self.minimum_hours = chain.minimum_hours
-        sizes: tuple[LargeOrSmall, LargeOrSmall] = ("large", "small")
-        self._prices = [_columns([pair[i].price for pair in offers]) for i in range(2)]
-        hosted = {
-            lab_id: [market.self_hosted(region, lab_id, size) for size in sizes]
-            for lab_id, lab in chain.labs.items()
-            if lab.open_weights and lab.alive
-        }
-        hosted = {lab: hours for lab, hours in hosted.items() if np.isfinite(hours).all()}
-        self._hours = [_columns([hours[i] for hours in hosted.values()]) for i in range(2)]
-        models = [chain.labs[lab].models for lab in hosted]
-        self._quality = [
-            np.array([*(pair[i].quality for pair in offers), *(model[size].quality for model in models)])
-            for i, size in enumerate(sizes)
-        ]
+        self.sellers = len(offers)
         self.ways: list[tuple[SupplyMode, str]] = [("api", big.lab) for big, _ in offers]
-        self.ways += [("self_host", lab) for lab in hosted]
+        columns: list[tuple[Classes, Classes]] = [(big.price, small.price) for big, small in offers]
+        qualities = [(big.quality, small.quality) for big, small in offers]
         self._own = market.own_model_lab(region)
         if self._own is not None:
+            self._own_hours, self._own_quality = market.self_hosted(region, self._own, "small"), market.own_quality()
             self.ways.append(("own_model", self._own))
-            self._own_hours = market.self_hosted(region, self._own, "small")
-            self._own_quality = market.own_model_quality()
+            columns.append((self._own_hours, self._own_hours))
+            qualities.append((self._own_quality, self._own_quality))
+        for lab_id, lab in chain.labs.items():
+            if lab.open_weights and lab.alive:
+                hours = market.self_hosted(region, lab_id, "large"), market.self_hosted(region, lab_id, "small")
+                if max(*hours[0], *hours[1]) < math.inf:
+                    self.ways.append(("self_host", lab_id))
+                    columns.append(hours)
+                    qualities.append((lab.models["large"].quality, lab.models["small"].quality))
+        self._classes = np.ascontiguousarray(np.array(columns, dtype=np.float64).reshape(-1, 2, 3).T)
+        self._qualities = np.array(qualities, dtype=np.float64).reshape(-1, 2).T
 
-    def quotes(self, mix: Mix, large: float, scale: float) -> SupplyQuotes:
+    def quotes(self, mix: Classes, large: float, scale: float) -> SupplyQuotes:
         """Quote every way to get `scale` times the traffic `mix`, of which the share `large` is the large model's."""
-        prices = large * _blend(mix, self._prices[0]) + (1.0 - large) * _blend(mix, self._prices[1])
-        hours = large * _blend(mix, self._hours[0]) + (1.0 - large) * _blend(mix, self._hours[1])
-        costs = [prices * scale, np.maximum(hours * scale, self.minimum_hours) * self.spot]
-        qualities = [large * self._quality[0] + (1.0 - large) * self._quality[1]]
+        by_size = mix[0] * self._classes[0] + mix[1] * self._classes[1] + mix[2] * self._classes[2]
+        amount = large * by_size[0] + (1.0 - large) * by_size[1]
+        quality = large * self._qualities[0] + (1.0 - large) * self._qualities[1]
         if self._own is not None:
-            cost = max(dot(mix, self._own_hours) * scale, self.minimum_hours) * self.spot
-            costs.append(np.array([cost]))
-            qualities.append(np.array([self._own_quality]))
-        return SupplyQuotes(self.ways, np.concatenate(costs), np.concatenate(qualities))
-
-
-def _columns(rows: list[tuple[float, float, float]]) -> Floats:
-    """Return (3, n): input, cached and output of n models."""
-    return np.ascontiguousarray(np.array(rows, dtype=np.float64).reshape(-1, 3).T)
-
-
-def _blend(mix: Mix, classes: Floats) -> Floats:
-    """Return (n,): what a traffic `mix` comes to at amounts by class of token (3, n)."""
-    return np.asarray(mix[0] * classes[0] + mix[1] * classes[1] + mix[2] * classes[2])
+            amount[self.sellers], quality[self.sellers] = dot(mix, self._own_hours), self._own_quality
+        cost = amount * scale
+        cost[self.sellers :] = np.maximum(cost[self.sellers :], self.minimum_hours) * self.spot
+        return SupplyQuotes(self.ways, cost, quality)

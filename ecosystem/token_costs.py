@@ -39,7 +39,9 @@ class TokenCosts:
         self.kilowatts = {a: cards[a].datacentre_kw for a in self.accelerators}
         self._perf = np.array([self.performance[a] for a in self.accelerators])
         self._groups = self._build(spec)
-        self._on_cloud = np.zeros((len(self.clouds), len(self.rows), 3))
+        self._mix = np.zeros((len(self.clouds), len(self.accelerators)))
+        self._tokens_an_hour = np.zeros((len(self.rows), len(self.accelerators), 3))
+        self._place = {accelerator: i for i, accelerator in enumerate(self.accelerators)}
         self._column = {cloud: i for i, cloud in enumerate(self.clouds)}
         self.hours: dict[tuple[str, LargeOrSmall], Hours] = {}
         self.efficiency: dict[str, float] = {}
@@ -71,16 +73,14 @@ class TokenCosts:
             per_accelerator[rows] = curves.hours_per_mtok(load[rows])
         if not chain.on("cache_hits"):
             per_accelerator[:, :, 1] = per_accelerator[:, :, 0]
-        tokens_an_hour = 1.0 / (per_accelerator * self._perf[np.newaxis, :, np.newaxis])
-        mix = np.array([self._mix(chain, cloud) for cloud in self.clouds])
-        self._on_cloud = np.einsum("ck,mkj->cmj", mix, tokens_an_hour)
-        shares = np.array([[chain.labs[lab].cloud_shares.get(c, 0.0) for c in self.clouds] for lab in self.labs])
-        shares = np.repeat(shares, len(SIZES), axis=0)
+        self._tokens_an_hour = 1.0 / (per_accelerator * self._perf[np.newaxis, :, np.newaxis])
+        self._mix = self._mixes(chain)
         if chain.on("quality_cost"):
             weight = chain.spec.research.quality_cost
             gained = [chain.labs[lab].models[s].quality - chain.spec.lab[lab].models[s].quality for lab, s in self.rows]
-            self._on_cloud *= np.exp(-weight * np.array(gained))[np.newaxis, :, np.newaxis]
-        tokens = np.einsum("mc,cmj->mj", shares, self._on_cloud).tolist()
+            self._tokens_an_hour *= np.exp(-weight * np.array(gained))[:, np.newaxis, np.newaxis]
+        mix = np.repeat(self._shares(chain) @ self._mix, len(SIZES), axis=0)
+        tokens = np.einsum("mk,mkj->mj", mix, self._tokens_an_hour).tolist()
         progress = (
             math.exp(chain.spec.research.software_progress * max(chain.month, 0) / 12.0)
             if chain.on("software_progress")
@@ -93,18 +93,29 @@ class TokenCosts:
 
     @staticmethod
     def _hours(tokens: list[float], efficiency: float) -> Hours:
-        prompt, cached, answer = (1.0 / (t * efficiency) if t > 0.0 else math.inf for t in tokens)
+        prompt, cached, answer = [1.0 / (t * efficiency) if t > 0.0 else math.inf for t in tokens]
         return prompt, cached, answer
 
-    def _mix(self, chain: "ValueChain", cloud: str) -> list[float]:
-        """Return the share of each accelerator in a cloud's H100-equivalents."""
-        agent = chain.clouds[cloud]
-        size = max(agent.size, 1e-9)
-        return [agent.fleet.get(a, 0.0) / size for a in self.accelerators]
+    def _mixes(self, chain: "ValueChain") -> NDArray[np.float64]:
+        """Return (clouds, accelerators): the share of each accelerator in a cloud's H100-equivalents."""
+        mixes = np.zeros((len(self.clouds), len(self.accelerators)))
+        for i, cloud in enumerate(self.clouds):
+            fleet = chain.clouds[cloud].fleet
+            mixes[i, [self._place[a] for a in fleet]] = list(fleet.values())
+        sizes = [max(chain.clouds[cloud].size, 1e-9) for cloud in self.clouds]
+        return np.asarray(mixes / np.array(sizes)[:, np.newaxis])
+
+    def _shares(self, chain: "ValueChain") -> NDArray[np.float64]:
+        """Return (labs, clouds): the share of each cloud in a lab's hours."""
+        shares = np.zeros((len(self.labs), len(self.clouds)))
+        for i, lab in enumerate(self.labs):
+            of_clouds = chain.labs[lab].cloud_shares
+            shares[i, [self._column[cloud] for cloud in of_clouds]] = list(of_clouds.values())
+        return shares
 
     def on_cloud(self, cloud: str, lab: str, size: LargeOrSmall) -> Hours:
         """Return hours a Mtok for a lab's model on one cloud's fleet, at the owner's efficiency."""
-        tokens = self._on_cloud[self._column[cloud], self.row[lab, size]].tolist()
+        tokens = (self._mix[self._column[cloud]] @ self._tokens_an_hour[self.row[lab, size]]).tolist()
         return self._hours(tokens, self.efficiency[lab])
 
 

@@ -25,8 +25,11 @@ class TokenMarket:
     def __init__(self, chain: "ValueChain") -> None:
         self.chain = chain
         self.offers: dict[str, list[TokenOffer]] = {}
+        self._by_price: dict[str, list[tuple[float, float, str]]] = {}
+        """Offers of each region from the cheapest on: price of a Mtok of enterprise traffic, quality, lab."""
         self._models: dict[str, list[tuple[TokenOffer, TokenOffer]]] = {}
         self._self_hosted: dict[tuple[str, str, LargeOrSmall], Hours] = {}
+        self._largest_cloud: dict[str, str] = {}
         self._catalogues: dict[str, SupplyCatalogue] = {}
         first = next(iter(sorted(chain.spec.enterprise)), None)
         mix = chain.spec.enterprise[first] if first is not None else None
@@ -39,6 +42,7 @@ class TokenMarket:
         """Collect the offers of every region: labs that sell there, clouds there that host open weights."""
         chain = self.chain
         self._self_hosted = {}
+        self._largest_cloud = {}
         self._catalogues = {}
         self.offers = {region: [] for region in chain.spec.regions}
         self._models = {region: [] for region in chain.spec.regions}
@@ -56,6 +60,10 @@ class TokenMarket:
             for lab_id, host in cloud.hosted.items():
                 if cloud.alive and host.active:
                     self.offers[cloud.region].append(self._hosted(cloud_id, lab_id, host))
+        self._by_price = {
+            region: sorted((offer.price.blend(self.mix), offer.quality, offer.lab) for offer in offers)
+            for region, offers in self.offers.items()
+        }
 
     def _hosted(self, cloud: str, lab: str, host: "HostedModel") -> TokenOffer:
         size = host.spec.model
@@ -76,13 +84,16 @@ class TokenMarket:
         """Return the lowest price of a rival's model that is at most 0.1 worse, where the lab sells."""
         chain = self.chain
         own = chain.labs[lab].models[size]
-        prices = [
-            o.price.blend(self.mix)
+        least = own.quality - 0.1
+        lowest = [
+            next(
+                (p for p, quality, rival in self._by_price.get(region, ()) if rival != lab and quality >= least),
+                math.inf,
+            )
             for region in chain.labs[lab].spec.sells_in
-            for o in self.offers.get(region, [])
-            if o.lab != lab and o.quality >= own.quality - 0.1
         ]
-        return min(prices, default=own.opening_blend * own.scale)
+        price = min(lowest, default=math.inf)
+        return price if price < math.inf else own.opening_blend * own.scale
 
     def plan_hosting(self) -> None:
         """Have hosts of open weights set their prices."""
@@ -146,7 +157,7 @@ class TokenMarket:
         """Return the quality of the answers that an app's present supply gives."""
         chain = self.chain
         if app.supply.mode == "own_model":
-            return self.own_model_quality()
+            return self.own_quality()
         return chain.labs[app.supply.supplier].models[size].quality
 
     def quotes(self, app_id: str, mtok: float) -> SupplyQuotes:
@@ -160,7 +171,7 @@ class TokenMarket:
             self._catalogues[app.region] = catalogue
         return catalogue.quotes(mix, app.large_share, mtok / math.fsum(mix))
 
-    def own_model_quality(self) -> float:
+    def own_quality(self) -> float:
         """Return the quality of an app's own small model."""
         return OWN_MODEL_QUALITY * max(self.chain.open_frontier, 0.3)
 
@@ -185,9 +196,10 @@ class TokenMarket:
         known = self._self_hosted.get(key)
         if known is None:
             chain = self.chain
-            clouds = [c for c in chain.clouds.values() if c.alive and c.region == region]
-            cloud = max(clouds, key=lambda c: (c.size, c.agent_id))
-            hours = chain.costs.on_cloud(cloud.agent_id, lab, size)
+            if region not in self._largest_cloud:
+                clouds = [c for c in chain.clouds.values() if c.alive and c.region == region]
+                self._largest_cloud[region] = max(clouds, key=lambda c: (c.size, c.agent_id)).agent_id
+            hours = chain.costs.on_cloud(self._largest_cloud[region], lab, size)
             factor = OWN_MODEL_EFFICIENCY / chain.spec.research.load_factor
             known = self._self_hosted[key] = (hours[0] * factor, hours[1] * factor, hours[2] * factor)
         return known

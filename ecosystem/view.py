@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from agents.compute_demand import ComputeDemand
     from agents.enterprise import Enterprise
     from agents.expectations import ExpectationSpec
-    from agents.firm import Firm
+    from agents.firm import Books, Firm
     from agents.investors import Investors
     from agents.lab import Lab
     from agents.parameters import ResearchSpec
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ecosystem.events import Timeline
     from ecosystem.hours_market import HoursMarket
     from ecosystem.ledger import Ledger
+    from ecosystem.own_kinds import OwnAgents
     from ecosystem.spec import Spec
     from ecosystem.streams import Streams
     from ecosystem.token_costs import TokenCosts
@@ -57,6 +58,7 @@ class WorldView:
     advertisers: dict[str, "Advertisers"]
     investors: dict[str, "Investors"]
     consumer_markets: dict[str, "ConsumerMarket"]
+    own: "OwnAgents"
     month: int
     sampling: bool
     sentiment: float
@@ -118,23 +120,42 @@ class WorldView:
         """Return a firm's smoothed monthly growth."""
         return self.firms[firm].revenue_growth
 
+    def firms_of(self, tier: str, region: str | None = None) -> list[str]:
+        """Return the living firms of a tier."""
+        return [i for i, f in self.firms.items() if f.alive and f.tier == tier and region in {None, f.region}]
+
+    def volume(self, firm: str) -> float:
+        """Return what a firm sold this month."""
+        return self.firms[firm].volume
+
+    def books(self, firm: str) -> "Books":
+        """Return a firm's books of this month."""
+        return self.firms[firm].books
+
+    def charge(self, firm: str) -> float:
+        """Return what own kinds of agents ask of a firm a unit."""
+        return self.own.charge(firm)
+
+    def set_charge(self, collector: str, firm: str, amount: float) -> None:
+        """Announce what a collector will ask of a firm a unit."""
+        self.own.set_charge(collector, firm, amount)
+
     # --- payments and groups -----------------------------------------------------------------------------------
 
     def trade(self, payer: str, payee: str, kind: str, amount: float, quantity: float, expense: str | None) -> None:
         """Pay and book; a firm of a group asks the group for what it lacks."""
         if amount <= 0.0:
             return
-        buyer = self.firms.get(payer)
-        if buyer is not None:
-            cash = self.ledger.cash(payer)
+        firms, ledger = self.firms, self.ledger
+        if payer in firms:
+            cash = ledger.cash(payer)
             if cash < amount:
                 self.draw_on_group(payer, amount - cash + ROUNDING)
             if expense is not None:
-                buyer.book_expense(expense, amount)
-        self.ledger.pay(payer, payee, kind, amount, quantity)
-        seller = self.firms.get(payee)
-        if seller is not None:
-            seller.book_revenue(kind, amount)
+                firms[payer].book_expense(expense, amount)
+        ledger.pay(payer, payee, kind, amount, quantity)
+        if payee in firms:
+            firms[payee].book_revenue(kind, amount)
 
     def draw_on_group(self, firm: str, amount: float, investment: bool = False) -> float:
         """Have the owner, or the other firms of an independent group, its head first, put in cash as far as they can.
@@ -171,7 +192,7 @@ class WorldView:
             if member.alive:
                 cash += member.cash
                 burn += member.burn
-        return cash, burn - spec.cash_flow * self.group_growth(firm.agent_id)
+        return cash, burn - spec.cash_flow * self.group_growth(firm.agent_id) if spec.cash_flow > 0.0 else burn
 
     def funded_by_group(self, firm: str) -> bool:
         """Return whether an owner with other profit pools stands behind the firm."""
@@ -287,7 +308,7 @@ class WorldView:
 
     def token_cost(self, lab: str, size: LargeOrSmall) -> float:
         """Return the long-run marginal cost of a Mtok."""
-        return self.tokens.cost(lab, size, self.tokens.mix)
+        return self.tokens.cost(lab, size, self.tokens.mix) + self.charge(lab)
 
     def blend(self, price: TokenPrice) -> float:
         """Return the price of a Mtok of enterprise traffic."""
@@ -352,7 +373,7 @@ class WorldView:
         return seller.api_price if seller.alive and "api" in seller.ways else 0.0
 
     def lost_calls(self, region: str) -> tuple[float, float]:
-        """Return what sellers of search calls lost by raising prices, and their old price."""
+        """Return the search calls that dearer sellers lost and nobody serves, and their old price."""
         return self.consumer_markets[region].lost_calls
 
     def outside_calls(self, app: str) -> float:
@@ -402,7 +423,7 @@ class WorldView:
         peers = [
             a
             for a in self.apps.values()
-            if a.alive and a.region == me.region and a is not me and way in a.ways and a.usage.users > 0.0
+            if a.alive and a.region == me.region and a is not me and kind in a.last_streams and a.usage.users > 0.0
         ]
         users = math.fsum(a.usage.users for a in peers)
         if users <= 0.0:

@@ -49,6 +49,8 @@ class Free:
     shipped: float
     log: bool
     pins: str
+    alone: str | None = None
+    """The one target that sees it, for which it is solved after the search of the others."""
 
     def value(self, place: float) -> float:
         """Return the value at a place in [0, 1] of the range."""
@@ -136,7 +138,8 @@ def free_parameters(scenario: str = "2025") -> tuple[Free, ...]:
         (span,) = spans
         assert span is not None
         shipped = min(max(float(matching[-1].value), span[0]), span[1])
-        found.append(Free(name, tuple(each["paths"]), *span, shipped, each.get("log", False), each["pins"]))
+        log, alone = each.get("log", False), each.get("alone")
+        found.append(Free(name, tuple(each["paths"]), *span, shipped, log, each["pins"], alone))
     return tuple(found)
 
 
@@ -151,6 +154,7 @@ def overrides(spec: "Spec", values: Mapping[str, float], free: tuple[Free, ...])
     return {
         path: values[each.name]
         for each in free
+        if each.name in values
         for path in paths
         if any(_fits(path, pattern) for pattern in each.paths)
     }
@@ -239,6 +243,7 @@ def calibrate(
     `quick`). `seeds`: replicates of an evaluation (10, or 2). `workers`: processes. UserError where the libraries
     of the search are missing.
     """
+    from experiments.calibration_alone import solve_alone
     from experiments.calibration_search import Search
     from experiments.calibration_statistics import estimate
     from experiments.fingerprint import fingerprint
@@ -248,11 +253,12 @@ def calibrate(
     replicates = seeds if seeds is not None else QUICK_SEEDS if quick else SEEDS
     if count < 1 or replicates < 2:
         raise UserError("a calibration needs at least one evaluation and two replicates")
-    free = free_parameters(scenario)
+    free = tuple(each for each in free_parameters(scenario) if each.alone is None)
     with Search(scenario, free, replicates, journal, workers) as search:
         best = search.run(count, progress)
-        estimates = estimate(search, best)
-        fit = _fit_table(search, best)
+        alone = solve_alone(search, best)
+        estimates = (*estimate(search, best), *alone)
+        fit = _fit_table(search, {**best, **{each.name: each.value for each in alone}})
         distances = search.distance.of(search.deviations(search.shipped)), search.distance.of(search.deviations(best))
         command = f"watersellers calibrate {scenario} --budget {count} --seeds {replicates}"
         evaluations = search.evaluations
@@ -266,7 +272,8 @@ def _fit_table(search: Any, best: Mapping[str, float]) -> tuple[Fit, ...]:
     """Return every computed target at the shipped and at the best parameters."""
     checks, searched = targets(searched=False), {check.id for check in targets(searched=True)}
     names = tuple(check.id for check in checks)
-    before, after = search.sample(search.shipped, names), search.sample(best, names)
+    shipped = {each.name: each.shipped for each in free_parameters(search.scenario)}
+    before, after = search.sample(shipped, names), search.sample(best, names)
     rows = []
     for check, old, new in zip(checks, before, after, strict=True):
         low, high = check.band

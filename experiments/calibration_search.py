@@ -1,4 +1,8 @@
-"""The search of a calibration: CMA-ES from several starts, helped by a surrogate of the moments, kept in a journal.
+"""The search of a calibration, kept in a journal: least squares where the start is good, CMA-ES where it is not.
+
+Most targets see few parameters, so that least squares on the deviations (Gauss-Newton inside the ranges) soon reaches
+the bottom of the valley it starts in; CMA-ES from several starts, helped by a surrogate of the moments, looks for a
+better valley, whose bottom least squares then finds.
 
 All of it is deterministic, and an evaluation that the journal holds is not simulated again: a search that was stopped
 runs through what it knows and goes on.
@@ -18,7 +22,11 @@ from experiments.errors import RunFailure, UserError
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]
-DESIGN_SHARE = 0.3
+FIRST_SHARE, LAST_SHARE = 0.3, 0.25
+"""Shares of the budget for least squares from the shipped values, and from the best of the search."""
+STEP = 0.05
+"""Step of its derivatives, as a share of a range: wide against the noise that common chance leaves."""
+DESIGN_SHARE = 0.15
 """Share of the budget for a space-filling design, which shows the surrogate the whole range."""
 DESIGN_MOST = 20
 """Points of the design for each parameter, at most."""
@@ -26,6 +34,10 @@ SURROGATE_EVERY = 60
 """Evaluations between two proposals of the surrogate."""
 WIDTH = 0.2
 """First step of CMA-ES, as a share of a range."""
+
+
+class _OutOfBudgetError(Exception):
+    """No evaluations are left for a step."""
 
 
 class Search:
@@ -88,20 +100,26 @@ class Search:
     def run(self, budget: int, progress: Progress | None) -> dict[str, float]:
         """Search until the budget is used up and return the best parameters."""
         self._visit([self.shipped], progress, budget)
+        self._polish(self.shipped, progress, int(FIRST_SHARE * budget))
         design = self._design(min(int(DESIGN_SHARE * budget), DESIGN_MOST * len(self.free)))
         for first in range(0, len(design), 8):
             self._visit(design[first : first + 8], progress, budget)
         starts = self._starts()
         asked = 0
-        while self.evaluations < budget:
+        wide = int((1.0 - LAST_SHARE) * budget)
+        while self.evaluations < wide:
             before = self.evaluations
             for optimiser in starts:
-                self._generation(optimiser, progress, budget)
+                self._generation(optimiser, progress, wide)
             if self.evaluations // SURROGATE_EVERY > asked:
                 asked = self.evaluations // SURROGATE_EVERY
                 self._visit([self._proposal(asked)], progress, budget)
             if self.evaluations == before:
                 break
+        self._polish(self._best(), progress, budget)
+        return self._best()
+
+    def _best(self) -> dict[str, float]:
         best = min(self._visited, key=lambda key: self.distance.of(self._visited[key]))
         return dict(zip((each.name for each in self.free), best, strict=True))
 
@@ -130,6 +148,34 @@ class Search:
         from scipy.stats.qmc import LatinHypercube
 
         return [self._at(row) for row in LatinHypercube(len(self.free), rng=0).random(max(points, 0))]
+
+    # --- least squares ------------------------------------------------------------------------------------------
+
+    def _polish(self, start: Mapping[str, float], progress: Progress | None, budget: int) -> None:
+        """Descend from a point by least squares on the weighted deviations, until no step helps or the budget ends."""
+        from scipy.optimize import least_squares
+
+        factor = np.linalg.cholesky(self.distance.weight).T
+
+        def residuals(places: Floats) -> Floats:
+            point = self._at(places)
+            self._visit([point], progress, budget)
+            found: Floats = factor @ self._visited[self._key(point)]
+            return found
+
+        def jacobian(places: Floats) -> Floats:
+            if self.evaluations + len(self.free) > budget:
+                raise _OutOfBudgetError
+            steps = np.where(places + STEP <= 1.0, STEP, -STEP)
+            moved = [self._at(places + step * unit) for step, unit in zip(steps, np.eye(len(steps)), strict=True)]
+            self._visit(moved, progress, budget)
+            columns = [factor @ self._visited[self._key(point)] for point in moved]
+            found: Floats = (np.array(columns) - residuals(places)).T / steps
+            return found
+
+        origin = np.clip(np.array(self._places(self._key(start))), 0.01, 0.99)
+        with contextlib.suppress(_OutOfBudgetError):
+            least_squares(residuals, origin, jac=jacobian, bounds=(0.0, 1.0), method="trf", xtol=1e-3, ftol=1e-3)
 
     # --- CMA-ES ----------------------------------------------------------------------------------------------
 

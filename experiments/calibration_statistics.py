@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.calibration import Estimate
+from experiments.calibration_search import STEP
 
 if TYPE_CHECKING:
     from experiments.calibration_search import Search
 
 Floats = NDArray[np.float64]
-STEP = 0.05
-"""Step of the derivatives, as a share of a parameter's range; wide against the noise that common chance leaves."""
 PINNED = 0.5
 """A parameter is pinned if its interval covers less than this share of its range."""
 PRIOR_VARIANCE = 1.0 / 12.0

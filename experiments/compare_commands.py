@@ -1,7 +1,6 @@
 """`watersellers compare`: two runs or two stores; `watersellers report`: the page of a saved result again."""
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from experiments.analysis_commands import page_path
-from experiments.errors import UserError
+from experiments.errors import RunFailure, UserError
 from experiments.run_command import Json, can_report
 from experiments.sweep_commands import print_files
 
@@ -78,10 +77,13 @@ def report_command(
 ) -> None:
     """Make the HTML report of a results folder or a store again, and on request its charts as pictures.
 
+    The charts of a report of any other command (monetise, hypotheses, shock, validate, ...) are saved from its page:
+    `watersellers report results/shock.html --svg`.
+
     Parameters
     ----------
     path
-        A results folder of `run`, or a store of `sweep`.
+        A results folder of `run`, a store of `sweep`, or the HTML report that any command wrote.
     sweep
         Beginning of the sweep's id, where the store holds several.
     out
@@ -91,12 +93,15 @@ def report_command(
     svg
         Save every chart as SVG there.
     """
+    endings = [ending for ending, wanted in (("png", png), ("svg", svg)) if wanted]
+    if path.suffix == ".html":
+        _pictures_of_page(path, out, endings, as_json)
+        return
     kind = kind_of(path)
     page = _run_page(path) if kind == "run" else _sweep_page(path, sweep)
     target = page_path(out, path, "report.html")
     files: dict[str, Any] = {"report": str(page.write(target))}
-    endings = [ending for ending, wanted in (("png", png), ("svg", svg)) if wanted]
-    pictures = _save_pictures(page, target.parent / "charts", endings) if endings else []
+    pictures = _save_pictures(target, target.parent / "charts", endings) if endings else []
     if as_json:
         print(json.dumps({"kind": kind, "title": page.title, "text": page.lead, "files": files, "charts": pictures}))
         return
@@ -180,14 +185,29 @@ def _sweep_page(path: Path, sweep: str | None) -> "Report":
     return sweep_report(store, store.sweep(sweep))
 
 
-def _save_pictures(page: "Report", folder: Path, endings: list[str]) -> list[str]:
-    """Write all charts of a report as files that are numbered in its order."""
-    from experiments.reports import ChartBlock, save_picture
+def _pictures_of_page(page: Path, out: Path | None, endings: list[str], as_json: bool) -> None:
+    """Save the charts of a page that was written, to the folder `<name>-charts` beside it or to `out`."""
+    if not endings:
+        raise UserError(f"{page} is a report already: say --svg or --png, or both, to save its charts")
+    if out is not None and out.suffix:
+        raise UserError(f"--out {out}: the charts of a page are saved to a folder; name one without an ending")
+    folder = page.with_name(f"{page.stem}-charts") if out is None else out
+    pictures = _save_pictures(page, folder, endings)
+    if as_json:
+        print(json.dumps({"kind": "page", "files": {}, "charts": pictures}))
+    elif not pictures:
+        print(f"{page} has no charts")
+    else:
+        print_files({"charts": f"{folder} ({len(pictures)} files)"})
 
-    folder.mkdir(parents=True, exist_ok=True)
-    charts = [block for section in page.sections for block in section.blocks if isinstance(block, ChartBlock)]
-    saved = []
-    for number, chart in enumerate(charts, 1):
-        words = re.sub(r"[^a-z0-9]+", "-", chart.title.lower()).strip("-")[:60].strip("-")
-        saved += [str(save_picture(chart.spec, folder / f"{number:02}-{words}.{ending}")) for ending in endings]
-    return saved
+
+def _save_pictures(page: Path, folder: Path, endings: list[str]) -> list[str]:
+    """Write all charts of a page as files that are numbered in its order; RunFailure where the disk refuses."""
+    from experiments.reports import charts_of_page, save_picture
+
+    charts = charts_of_page(page)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFailure(f"cannot write {folder}: {error.strerror}") from error
+    return [str(save_picture(spec, folder / f"{name}.{ending}")) for name, spec in charts for ending in endings]

@@ -156,6 +156,12 @@ def made_or_bought(chain: "ValueChain", prefix: str) -> list[list[float]]:
     return found
 
 
+def integrators_that_sell(chain: "ValueChain", prefix: str) -> float:
+    """Return the share of the integrated apps whose id begins so that sell calls of their index (NaN: none)."""
+    sells = [app.resells for name, app in chain.apps.items() if name.startswith(prefix) and app.integrated_in]
+    return float(np.mean(sells)) if sells else math.nan
+
+
 def quoted_threshold(chain: "ValueChain", app: str) -> float:
     """Return the Mtok a month from which making pays, by kernel, rent and list prices of the last month.
 

@@ -61,10 +61,13 @@ def network_chart(run: "RunResult") -> tuple[str, "alt.LayerChart"]:
     return title, _draw(nodes, edges)
 
 
-def network(run: "RunResult") -> tuple[dict[str, Node], list[Edge]]:
-    """Return the nodes by key, placed in the unit square, and the edges: what was sold in the last year."""
+def network(run: "RunResult", like: "RunResult | None" = None) -> tuple[dict[str, Node], list[Edge]]:
+    """Return the nodes by key, placed in the unit square, and the edges: what was sold in the last year.
+
+    `like`: a run of the same firms that decides which of them are shown on their own; the run itself by default.
+    """
     flows = run.flows_of(window(run.months))
-    nodes, home = _nodes(run)
+    nodes, home = _nodes(run, like or run)
     edges: dict[tuple[str, str], Edge] = {}
     yearly = 12.0 / min(WINDOW, run.months)
     for i in (flows.operating & (flows.amount > 0.0)).nonzero()[0].tolist():
@@ -83,17 +86,18 @@ def network(run: "RunResult") -> tuple[dict[str, Node], list[Edge]]:
     return nodes, sorted(edges.values(), key=lambda edge: edge.value)
 
 
-def _nodes(run: "RunResult") -> tuple[dict[str, Node], dict[str, str]]:
+def _nodes(run: "RunResult", like: "RunResult") -> tuple[dict[str, Node], dict[str, str]]:
     """Return a node for each larger firm and one for the others of a tier, and the node of every firm."""
     span = window(run.months)
     yearly = 12.0 / (span.stop - span.start)
     revenue = yearly * run.field("revenue")[span].sum(axis=0)
     profit = yearly * run.field("operating_profit")[span].sum(axis=0)
+    rank = yearly * like.field("revenue")[span].sum(axis=0)
     nodes: dict[str, Node] = {}
     home: dict[str, str] = {}
     for tier in TIER_ORDER:
-        members = sorted(run.members(tier), key=lambda i: -revenue[i])
-        selling = sum(revenue[i] > 0.0 for i in members)
+        members = sorted(run.members(tier), key=lambda i: -rank[i])
+        selling = sum(rank[i] > 0.0 for i in members)
         shown = members[: selling if len(members) <= MOST else min(selling, MOST - 1)]
         for i in shown:
             firm = run.firm_list[i]

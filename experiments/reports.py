@@ -17,13 +17,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.errors import RunFailure
+from experiments.errors import RunFailure, UserError
 
 if TYPE_CHECKING:
     import altair as alt
     from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
+MADE_BY = "watersellers"
+"""First word of the footer of every report."""
+_SAVE_BUTTON = r'data-chart="(\d+)" data-name="([^"]+)"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ class Report:
         return environment.get_template("report.html.j2").render(
             report=self,
             number=lambda block: order[id(block)],
+            file_name=lambda block: picture_name(order[id(block)] + 1, block.title),
             specs=specs.replace("</", "<\\/").replace("<!--", "<\\!--"),
             themes=json.dumps({"light": theme(dark=False), "dark": theme(dark=True)}),
             bundle=javascript() if charts else "",
@@ -152,6 +156,31 @@ def _tied(text: object) -> "Markup":
 
     html = re.sub(r"(?<=\d) (?=[%¢])", "\u00a0", str(escape(text)))
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", html))
+
+
+def picture_name(number: int, title: str) -> str:
+    """Return the name of a chart's file, without ending: its number in the report and the words of its title."""
+    words = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-")
+    return f"{number:02}-{words}"
+
+
+def charts_of_page(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return the charts of a report that was written, in its order: name for a file, and chart as Vega-Lite.
+
+    UserError where the page cannot be read or is no report of this program; an empty list for one without charts.
+    """
+    try:
+        page = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    if f"<footer>{MADE_BY} " not in page:
+        raise UserError(f"{path} is no report of this program: name a page that one of its commands wrote")
+    names = [name for _, name in sorted({(int(n), name) for n, name in re.findall(_SAVE_BUTTON, page)})]
+    found = re.search(r'<script type="application/json" id="specs">(.*?)</script>', page, re.S)
+    specs: list[dict[str, Any]] = json.loads(found[1]) if found is not None else []
+    if len(names) != len(specs):
+        raise UserError(f"{path} was written by an earlier version: make the report again")
+    return list(zip(names, specs, strict=True))
 
 
 def save_chart(chart: "alt.TopLevelMixin", path: str | Path) -> Path:

@@ -82,7 +82,7 @@ def load(folder: Path) -> "RunResult":
 
     try:
         content: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
-        spec = Spec.model_validate_json((folder / "spec.json").read_text("utf-8"))
+        spec = Spec.from_json((folder / "spec.json").read_text("utf-8"), "spec.json")
     except FileNotFoundError as error:
         raise UserError(f"{folder} is not a results folder: it has no {Path(error.filename).name}") from None
     except (OSError, ValueError) as error:

@@ -376,8 +376,10 @@ def resolved(
 
 def firm_list(spec: "Spec", firms: Mapping[str, Any]) -> tuple[FirmInfo, ...]:
     """Return what is fixed of a model's firms, in their order."""
-    named: dict[str, Any] = {**spec.chipmaker, **spec.cloud, **spec.lab, **spec.app}
-    return tuple(FirmInfo(i, named[i].name, f.tier, f.region, f.group) for i, f in firms.items())
+    from ecosystem.own_kinds import own_firms
+
+    named: dict[str, Any] = {**spec.chipmaker, **spec.cloud, **spec.lab, **spec.app, **own_firms(spec)}
+    return tuple(FirmInfo(i, getattr(named[i], "name", i), f.tier, f.region, f.group) for i, f in firms.items())
 
 
 def result_of(chain: "ValueChain") -> RunResult:

@@ -197,18 +197,18 @@ def find_problems(file: str) -> list[str]:
     """Return all that is wrong with a scenario, each with file, line where it is known, key and reason."""
     from pydantic import ValidationError
 
-    from ecosystem.spec import Spec, SpecError, read_scenario, scenario_path
+    from ecosystem.spec import SpecError, read_scenario, scenario_path, spec_class
 
     try:
         path = scenario_path(file)
-        data = read_scenario(path)
+        model, data = spec_class(read_scenario(path), path.name)
     except SpecError as error:
         return [str(error)]
     except OSError as error:
         return [f"{file}: cannot be read: {error.strerror}"]
     text = path.read_text(encoding="utf-8")
     try:
-        spec = Spec.model_validate(data)
+        spec = model.model_validate(data)
     except ValidationError as error:
         found = [_problem(each, data) for each in error.errors(include_url=False)]
         return [_placed(path.name, text, key, reason) for key, reason in dict.fromkeys(found)]

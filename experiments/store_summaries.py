@@ -140,7 +140,7 @@ def _parameters(scenario: Mapping[str, Any]) -> "dict[str, ParameterRow]":
     from ecosystem.spec import Spec
 
     try:
-        spec = Spec.model_validate_json(json.dumps(scenario))
+        spec = Spec.from_json(json.dumps(scenario))
     except ValueError:
         return {}
     return {row.path: row for row in spec.parameters()}

@@ -204,7 +204,7 @@ def _save_whole(store: Any, found: "Replay", out: Path) -> Path:
     record = store.sweep(stored.sweep)
     from ecosystem.spec import Spec
 
-    base = Spec.model_validate_json(stored.base_json)
+    base = Spec.from_json(stored.base_json, "scenario of the store")
     whole = run(
         base,
         seed=record.seed,

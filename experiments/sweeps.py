@@ -140,7 +140,7 @@ def replay(store: Store | str | Path, key: str, runner: str = RUNNER) -> Replay:
         raise UserError(f"the model code has changed since {store.path} was made: name runs of a newer store")
     stored = store.find_run(key)
     record = store.sweep(stored.sweep)
-    base = _spec_class().model_validate_json(stored.base_json)
+    base = _spec_class().from_json(stored.base_json, "scenario of the store")
     work = Work(str(store.path), runner, fingerprint(), base, record.seed, record.design.months)
     with one_thread():
         outcomes = outcomes_of(work, Run(stored.key, stored.overrides, stored.replicate))

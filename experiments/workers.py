@@ -4,6 +4,7 @@ All three take chunks of runs and write their own part files, so no result passe
 """
 
 import contextlib
+import gc
 import importlib
 import os
 import threading
@@ -86,6 +87,19 @@ def one_thread() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def patient_collector() -> Iterator[None]:
+    """Look for garbage about once a run: what a run makes it keeps to its end, and imports are never garbage."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(50_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
 def run_chunk(work: Work, runs: Sequence[Run]) -> Report:
     """Do some runs and write them to the store: one part of those that finished, one of those that failed."""
     if fingerprint() != work.fingerprint:
@@ -96,7 +110,7 @@ def run_chunk(work: Work, runs: Sequence[Run]) -> Report:
     outcome_function(work.runner)
     finished: list[tuple[str, float, dict[str, float]]] = []
     failures: list[dict[str, Any]] = []
-    with one_thread():
+    with one_thread(), patient_collector():
         for run in runs:
             started = time.perf_counter()
             try:

@@ -52,10 +52,11 @@ def margin_colour(margin: float | None) -> str:
     if margin is None or math.isnan(margin):
         return EVEN
     share = min(abs(margin) / MARGIN_END, 1.0)
-    return _mixed(EVEN, GAIN if margin > 0.0 else LOSS, share)
+    return mixed(EVEN, GAIN if margin > 0.0 else LOSS, share)
 
 
-def _mixed(start: str, end: str, share: float) -> str:
+def mixed(start: str, end: str, share: float) -> str:
+    """Return the colour that lies at a share of the way from one to another."""
     parts = [round(int(start[i : i + 2], 16) * (1.0 - share) + int(end[i : i + 2], 16) * share) for i in (1, 3, 5)]
     return "#" + "".join(f"{part:02x}" for part in parts)
 

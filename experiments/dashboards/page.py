@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args
 
 from nicegui import run, ui
 
-from experiments.dashboards import accounts, pictures
-from experiments.dashboards.lines import CHARTS
+from experiments.dashboards import accounts, differences, pictures
+from experiments.dashboards.lines import CHARTS, Options
 from experiments.dashboards.look import CSS, SCRIPT, look
 from experiments.dashboards.scenario_file import file_name, scenario_toml
-from experiments.dashboards.session import Session
+from experiments.dashboards.session import BESIDE, Beside, Session
 from experiments.dashboards.sidebar import Sidebar
 from experiments.errors import RunFailure
 from experiments.runs import RunResult
@@ -20,6 +20,28 @@ LINES_EVERY = 0.1
 """Least seconds between two drawings of the charts over time."""
 PICTURES_EVERY = 0.4
 """Least seconds between two drawings of the network, the Sankey and the firm."""
+View = Literal["run", "twin", "difference"]
+VIEWS: tuple[View, ...] = get_args(View)
+VIEW_NAMES: dict[Beside, tuple[str, str, str]] = {
+    BESIDE[0]: ("run", "", ""),
+    BESIDE[1]: ("with event", "without", "difference"),
+    BESIDE[2]: ("changed", "as shipped", "difference"),
+}
+"""What network and Sankey may show, as the switch calls it."""
+OTHER: dict[Beside, str] = {
+    BESIDE[0]: "",
+    BESIDE[1]: "the run without the fired events",
+    BESIDE[2]: "the scenario as shipped",
+}
+"""What the run beside is called."""
+NETWORK_LEGEND = (
+    "Flows of the last year, width in dollars; colour is the seller's operating margin: -60 %"
+    "<span class='scale'></span>+60 %. Click a firm to see its accounts."
+)
+SANKEY_LEGEND = (
+    "Every dollar that came into the chain in the last year: who put it in, in which tier it ended, and as what. "
+    "Money mixes in every firm's account."
+)
 SCHEME = """
 <script>
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -50,6 +72,8 @@ class Page:
         self.speed = 5
         self.dark = False
         self.firm = _largest(session.result())
+        self.view: View = "run"
+        self._had_twin = False
         self._owed = 0.0
         self._ticked = self._drew_lines = self._drew_pictures = time.monotonic()
         ui.add_css(CSS)
@@ -93,11 +117,8 @@ class Page:
         self.beside_words = ui.label().classes("soft")
         with ui.element("div").classes("card"):
             self.network_title = ui.label().classes("head")
-            ui.html(
-                "<span class='soft'>Flows of the last year, width in dollars; colour is the seller's operating margin: "
-                "-60 %<span class='scale'></span>+60 %. Click a firm to see its accounts.</span>",
-                sanitize=False,
-            )
+            self.network_switch = self._switch("network")
+            self.network_legend = ui.html("", sanitize=False)
             rows = pictures.network_rows(self.session.result())
             with ui.element("div").classes("scroll"):
                 self.network = ui.echart({}, on_point_click=self._pick, renderer="svg").classes("wide").mark("network")
@@ -122,13 +143,20 @@ class Page:
                     self.charts[chart.key].props(f'role=img aria-label="{chart.title}, {chart.unit}"')
         with ui.element("div").classes("card"):
             self.sankey_title = ui.label().classes("head")
-            ui.label(
-                "Every dollar that came into the chain in the last year: who put it in, in which tier it ended, and "
-                "as what. Money mixes in every firm's account."
-            ).classes("soft")
+            self.sankey_switch = self._switch("sankey")
+            self.sankey_legend = ui.html("", sanitize=False)
             with ui.element("div").classes("scroll"):
                 self.sankey = ui.echart({}, renderer="svg").classes("wide").style("height: 460px").mark("sankey")
                 self.sankey.props('role=img aria-label="Where the dollars of the last year come from and end"')
+
+    def _switch(self, name: str) -> ui.toggle:
+        """Offer what a picture may show while there is a run beside."""
+        switch = ui.toggle(dict.fromkeys(VIEWS, ""), value=self.view, on_change=self._look_at)
+        return (
+            switch.props('dense no-caps size=sm unelevated padding="2px 10px" toggle-color=primary')
+            .classes("q-my-xs")
+            .mark(f"{name}-view")
+        )
 
     # --- what the user does --------------------------------------------------------------------------------
 
@@ -196,6 +224,11 @@ class Page:
 
     def _toggle_drawer(self) -> None:
         self.drawer.toggle()
+
+    def _look_at(self, event: Any) -> None:
+        if event.value and event.value != self.view:
+            self.view = event.value
+            self.draw_pictures()
 
     def _set_speed(self, event: Any) -> None:
         self.speed = event.value
@@ -282,10 +315,13 @@ class Page:
     def draw_pictures(self) -> None:
         """Draw the network, the firm and the Sankey."""
         self._drew_pictures = time.monotonic()
-        result, colours = self.session.result(), look(self.dark)
-        for label, element, (title, options) in (
-            (self.network_title, self.network, pictures.network_picture(result, colours, self.firm)),
-            (self.sankey_title, self.sankey, pictures.sankey_picture(result, colours)),
+        result, twin = self.session.result(), self.session.twin_result()
+        self._draw_switches(twin is not None)
+        for label, element, (title, options) in zip(
+            (self.network_title, self.sankey_title),
+            (self.network, self.sankey),
+            self._pictures(result, twin),
+            strict=True,
         ):
             label.set_text(title)
             element.options.clear()
@@ -294,3 +330,34 @@ class Page:
         self.firm_title.set_text(accounts.heading(result, self.firm))
         self.balance.set_content(accounts.balance_html(result, self.firm))
         self.trades.set_content(accounts.trades_html(result, self.firm))
+
+    def _pictures(self, result: RunResult, twin: RunResult | None) -> tuple[tuple[str, Options], tuple[str, Options]]:
+        """Return title and drawing of the network and of the Sankey: of the run, the twin, or what differs."""
+        colours = look(self.dark)
+        if twin is None or self.view == "run":
+            network = pictures.network_picture(result, colours, self.firm, twin)
+            return network, pictures.sankey_picture(result, colours)
+        if self.view == "twin":
+            network = pictures.network_picture(twin, colours, self.firm, result)
+            return network, pictures.sankey_picture(twin, colours)
+        network = differences.network_difference(result, twin, colours, self.firm)
+        return network, differences.sankey_difference(result, twin, colours, OTHER[self.session.beside])
+
+    def _draw_switches(self, twin: bool) -> None:
+        """Offer the views that there are, the difference first when a twin appears, and say what is drawn."""
+        if twin != self._had_twin:
+            self.view = "difference" if twin else "run"
+        self._had_twin = twin
+        other = OTHER[self.session.beside]
+        names = dict(zip(VIEWS, VIEW_NAMES[self.session.beside] if twin else VIEWS, strict=True))
+        for switch in (self.network_switch, self.sankey_switch):
+            switch.set_options(names, value=self.view)
+            switch.set_visibility(twin)
+        whose = f"<b>This is {other}.</b> " if self.view == "twin" else ""
+        if self.view == "difference":
+            firms = "; colour of a firm: its operating profit. Click a firm to see its accounts."
+            self.network_legend.set_content(differences.legend(other, firms))
+            self.sankey_legend.set_content(differences.legend(other, "."))
+        else:
+            self.network_legend.set_content(f"<span class='soft'>{whose}{NETWORK_LEGEND}</span>")
+            self.sankey_legend.set_content(f"<span class='soft'>{whose}{SANKEY_LEGEND}</span>")

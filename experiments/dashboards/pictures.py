@@ -18,19 +18,26 @@ ROW = 34
 """Height of a firm in its column, pixels."""
 
 
-def network_picture(run: RunResult, look: Look, chosen: str | None = None) -> tuple[str, Options]:
-    """Return title and drawing of the last year: firms by tier, flows as width, the seller's margin as colour."""
+def network_picture(
+    run: RunResult, look: Look, chosen: str | None = None, beside: RunResult | None = None
+) -> tuple[str, Options]:
+    """Return title and drawing of the last year: firms by tier, flows as width, the seller's margin as colour.
+
+    `beside`: another run that is drawn in turn with this one, to the same scale.
+    """
     nodes, edges = network(run)
-    return _network_title(nodes, edges), _network_options(nodes, edges, look, chosen)
-
-
-def _network_options(nodes: dict[str, Node], edges: list[Edge], look: Look, chosen: str | None) -> Options:
-    tallest = max(node.y for node in nodes.values())
-    widest = max((edge.value for edge in edges), default=1.0)
-    largest = max((node.revenue for node in nodes.values()), default=1.0)
-    data = [_node(key, node, largest, look, key == chosen) for key, node in nodes.items()]
+    others, trades = ({}, []) if beside is None else network(beside)
+    widest = max((edge.value for edge in (*edges, *trades)), default=1.0)
+    largest = max((node.revenue for node in (*nodes.values(), *others.values())), default=1.0)
+    items = [node_item(key, node, largest, look, key == chosen) for key, node in nodes.items()]
     total = sum(edge.value for edge in edges)
     links = [_link(edge, nodes, widest) for edge in edges if edge.value >= 1e-5 * total]
+    return _network_title(nodes, edges), network_options(nodes, items, links, look)
+
+
+def network_options(nodes: dict[str, Node], items: list[Options], links: list[Options], look: Look) -> Options:
+    """Return the drawing of firms and flows: nodes as they are placed, and what ECharts draws of them."""
+    tallest = max(node.y for node in nodes.values())
     heads = [
         {"value": [x / (len(COLUMNS) - 1), tallest + 1.1], "name": column.capitalize()}
         for x, column in enumerate(COLUMNS)
@@ -47,7 +54,7 @@ def _network_options(nodes: dict[str, Node], edges: list[Edge], look: Look, chos
                 "type": "graph",
                 "layout": "none",
                 "coordinateSystem": "cartesian2d",
-                "data": data,
+                "data": items,
                 "links": links,
                 "cursor": "pointer",
                 "emphasis": {"focus": "adjacency", "lineStyle": {"opacity": 0.85}},
@@ -96,7 +103,8 @@ def _margin(node: Node) -> float | None:
     return None if math.isnan(margin) else margin
 
 
-def _node(key: str, node: Node, largest: float, look: Look, chosen: bool) -> Options:
+def node_item(key: str, node: Node, largest: float, look: Look, chosen: bool) -> Options:
+    """Return a firm or buyer as ECharts draws it; `largest`: the revenue of the largest circle, USD a year."""
     margin = _margin(node)
     buyer = node.column == COLUMNS[-1]
     says = f"<b>{node.name}</b><br>{'spending' if buyer else 'revenue'} {f.money(node.revenue)} a year"
@@ -165,28 +173,43 @@ KEPT_END = "kept, owners or tax"
 
 def sankey_picture(run: RunResult, look: Look) -> tuple[str, Options]:
     """Return title and drawing of the last year's dollars: where from, in which tier they end, and as what."""
-    flows = _dollars(run)
-    return _sankey_title(flows), _sankey_options(flows, look)
+    flows = dollars(run)
+    return _sankey_title(flows), _sankey_of(flows, look)
 
 
-def _sankey_options(flows: Dollars, look: Look) -> Options:
-    total = sum(flows.values())
+def layers(flows: Dollars) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], float]]:
+    """Return USD a year by (source, tier), and by (tier, what it ends as)."""
     first: dict[tuple[str, str], float] = {}
     second: dict[tuple[str, str], float] = {}
     for (source, tier, end), value in flows.items():
         first[source, tier] = first.get((source, tier), 0.0) + value
         second[tier, end] = second.get((tier, end), 0.0) + value
-    least = 5e-4 * total
+    return first, second
+
+
+def _sankey_of(flows: Dollars, look: Look) -> Options:
+    first, second = layers(flows)
+    least = 5e-4 * sum(flows.values())
     pairs = [(pair, value) for links in (first, second) for pair, value in links.items() if value > least]
     names = list(dict.fromkeys(name for pair, _ in pairs for name in pair))
     ends = {end for _, end in second}
-    tiers = {f"spent or kept by {tier}": tier for tier in TIER_ORDER}
+    items: list[Options] = [
+        {"name": name, "itemStyle": {"color": end_colour(look, name, i, ends), "borderWidth": 0}}
+        for i, name in enumerate(names)
+    ]
+    return sankey_options(
+        items, [{"source": a, "target": b, "value": float(f"{value:.5g}")} for (a, b), value in pairs], look
+    )
+
+
+def sankey_options(items: list[Options], links: list[Options], look: Look) -> Options:
+    """Return the drawing of nodes and links; `says`, where one has it, is what is told of it."""
     return {
         "animation": False,
         "tooltip": {
             "trigger": "item",
-            ":formatter": "p => `${p.dataType === 'edge' ? p.data.source + ' → ' + p.data.target : p.name}: "
-            "${dollars(p.value)} a year`",
+            ":formatter": "p => p.data.says || "
+            "`${p.dataType === 'edge' ? p.data.source + ' → ' + p.data.target : p.name}: ${dollars(p.value)} a year`",
             **tooltip(look),
         },
         "series": [
@@ -203,21 +226,18 @@ def _sankey_options(flows: Dollars, look: Look) -> Options:
                 "layoutIterations": 48,
                 "label": {"color": look.ink, "fontSize": 12, "textBorderColor": look.paper, "textBorderWidth": 3},
                 "lineStyle": {"color": "gradient", "opacity": 0.35, "curveness": 0.5},
-                "data": [
-                    {"name": name, "itemStyle": {"color": _hue(look, tiers.get(name, name), i, ends), "borderWidth": 0}}
-                    for i, name in enumerate(names)
-                ],
-                "links": [{"source": a, "target": b, "value": float(f"{value:.5g}")} for (a, b), value in pairs],
+                "data": items,
+                "links": links,
             }
         ],
     }
 
 
-def _hue(look: Look, name: str, place: int, ends: set[str]) -> str:
-    """Return the colour of a node: what is kept stands out among the ends."""
+def end_colour(look: Look, name: str, place: int, ends: set[str]) -> str:
+    """Return the colour of a node of the Sankey: what is kept stands out among the ends."""
     if name in ends:
         return look.others[4] if name == KEPT_END else EVEN
-    return look.colour(name, place)
+    return look.colour(name.removeprefix("spent or kept by "), place)
 
 
 def _sankey_title(flows: Dollars) -> str:
@@ -234,7 +254,7 @@ def _sankey_title(flows: Dollars) -> str:
     )
 
 
-def _dollars(run: RunResult) -> Dollars:
+def dollars(run: RunResult) -> Dollars:
     """Return USD a year by (source, tier in which it ends, what it ends as)."""
     from ecosystem.attribution import KEPT, follow_the_dollar
     from experiments.dollars import OTHER, OUTSIDE

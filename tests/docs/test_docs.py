@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agents.kinds import KINDS
 from agents.monetisation import WAYS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,15 +34,16 @@ def command(line: str) -> None:
 
 
 @pytest.fixture
-def _ways_as_they_were() -> Iterator[None]:
+def _tables_as_they_were() -> Iterator[None]:
     """Take out again what a how-to registers."""
-    before = dict(WAYS)
+    ways, kinds = dict(WAYS), dict(KINDS)
     yield
-    WAYS.clear()
-    WAYS.update(before)
+    for table, before in ((WAYS, ways), (KINDS, kinds)):
+        table.clear()
+        table.update(before)  # type: ignore[arg-type]
 
 
-@pytest.mark.usefixtures("_ways_as_they_were")
+@pytest.mark.usefixtures("_tables_as_they_were")
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)])
 def test_marked_blocks_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -57,7 +59,9 @@ def test_marked_blocks_run(page: str, tmp_path: Path, monkeypatch: pytest.Monkey
                     command(line)
 
 
-@pytest.mark.parametrize("page", ["tutorial.md", "how-to/own-scenario.md", "how-to/own-way-of-earning.md"])
+@pytest.mark.parametrize(
+    "page", ["tutorial.md", *(f"how-to/own-{what}.md" for what in ("scenario", "way-of-earning", "agent-kind"))]
+)
 def test_pages_that_teach_are_tested(page: str) -> None:
     assert blocks(page)
 

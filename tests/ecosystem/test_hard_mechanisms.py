@@ -1,7 +1,6 @@
 """Mechanisms that are easily built as toys: they must be there with the right sign; sizes are for the scoreboard."""
 
 import math
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -162,7 +161,7 @@ def test_twice_the_same_suppliers_do_not_double_demand() -> None:
     for clones in (1, 2):
         chain = ValueChain(Spec.load("toy").with_overrides(terms))
         segment, offers = chain.enterprises["firms"], chain.tokens.offers["west"]
-        copies = [replace(offer, lab=f"{offer.lab}.{i}") for i in range(clones) for offer in offers]
+        copies = [offer._replace(lab=f"{offer.lab}.{i}") for i in range(clones) for offer in offers]
         for copy in copies:
             segment.brand[copy.key] = segment.brand[copy.seller, copy.lab.split(".")[0], copy.size]
         segment.choose_suppliers(copies)
@@ -187,8 +186,7 @@ def _chain_of_search(rent_factor: float = 1.0) -> ValueChain:
 
 def _decides_to_make(chain: ValueChain, app: App, mtok: float) -> bool:
     """Return whether the app starts to make its own tokens at this volume."""
-    demand = {name: getattr(AppDemand.none(len(app.tiers)), name) for name in AppDemand.__slots__}
-    app.usage = AppDemand(**(demand | {"mtok": mtok, "users": 1.0, "queries": 1.0}))
+    app.usage = AppDemand.none(len(app.tiers))._replace(mtok=mtok, users=1.0, queries=1.0)
     app.pending = None
     app.plan_supply()
     return app.pending is not None and app.pending[1].mode in {"self_host", "own_model"}

@@ -49,6 +49,10 @@ class FakeSpec(BaseModel):
     def canonical_json(self) -> str:
         return json.dumps(self.model_dump(), sort_keys=True)
 
+    @classmethod
+    def from_json(cls, text: str, origin: str) -> Self:
+        return cls.model_validate_json(text)
+
     def parameters(self) -> list[Row]:
         roles = {"app": "lever", "demand": "uncertainty", "trouble": "switch"}
         return [Row(k, v, SPANS.get(k), roles[k.split(".")[0]]) for k, v in self.values.items()]

@@ -63,6 +63,12 @@ def test_the_search_finds_known_parameters() -> None:
     assert not found["idle"].pinned
 
 
+def test_least_squares_finds_the_bottom_of_the_valley_soon() -> None:
+    with KnownSearch() as search:
+        best = search.run(40, None)
+    assert {name: round(best[name], 1) for name in TRUTH} == TRUTH
+
+
 def test_a_stopped_search_goes_on_from_its_journal(tmp_path: Path) -> None:
     journal = tmp_path / "search.journal"
     with KnownSearch(journal) as search:
@@ -128,3 +134,37 @@ def test_too_small_a_budget_is_refused() -> None:
 
     with pytest.raises(UserError, match="at least one evaluation"):
         calibrate(budget=0)
+
+
+class _Line:
+    """A search whose only target is ten times the parameter."""
+
+    scenario = "2025"
+
+    def sample(self, values: Mapping[str, float], names: tuple[str, ...]) -> Floats:
+        """Return the target by replicate."""
+        return np.full((len(names), 2), 10.0 * values["alone"])
+
+
+@pytest.mark.parametrize(("band", "expected"), [((4.0, 6.0), 0.5), ((20.0, 30.0), 1.0), ((-3.0, -2.0), 0.0)])
+def test_a_parameter_of_one_target_is_solved_for_it(
+    monkeypatch: pytest.MonkeyPatch, band: tuple[float, float], expected: float
+) -> None:
+    import experiments.calibration_alone as alone
+
+    free = Free("alone", ("x",), 0.0, 1.0, 0.2, False, "a line", "line")
+    check = _check("line", 0.0).model_copy(update={"band": band})
+    monkeypatch.setattr(alone, "free_parameters", lambda scenario: (free,))
+    monkeypatch.setattr(alone, "targets", lambda *, searched: (check,))
+    (found,) = alone.solve_alone(_Line(), {"other": 1.0})  # type: ignore[arg-type]  # what a search is asked here
+    assert found.value == pytest.approx(expected, abs=0.02)
+    assert found.pinned == (expected == 0.5)
+    if found.pinned:
+        assert found.low == pytest.approx(0.4, abs=0.02)
+        assert found.high == pytest.approx(0.6, abs=0.02)
+
+
+def test_a_parameter_of_one_target_names_one_that_is_computed() -> None:
+    known = {check.id for check in targets(searched=False)}
+    alone = [each for each in free_parameters() if each.alone is not None]
+    assert alone and {each.alone for each in alone} <= known

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ecosystem.spec import Spec, SpecError
-from experiments.dashboards import accounts, pictures
+from experiments.dashboards import accounts, differences, pictures
 from experiments.dashboards.controls import choose
 from experiments.dashboards.lines import CHARTS
 from experiments.dashboards.look import EVEN, GAIN, LOSS, look, margin_colour
@@ -347,3 +347,75 @@ async def _until(condition: Any, seconds: float = 20.0) -> None:
 
 def test_paths_of_values(session: Session) -> None:
     assert value_at(session.spec, "app.chat.tiers.plus.price") == 20.0
+
+
+# --- the twin in the pictures -----------------------------------------------------------------------------------
+
+
+def links(options: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(link["source"], link["target"]): link for link in options["series"][0]["links"]}
+
+
+def test_the_network_shows_what_an_event_changed(session: Session) -> None:
+    steps(session, 3)
+    session.fire(offered(session.spec)["loss"].data(0.1))
+    run_, twin = session.result(), session.twin_result()
+    assert twin is not None
+    title, options = differences.network_difference(run_, twin, look(False), None)
+    assert title == differences.NOTHING
+    assert {link["lineStyle"]["color"] for link in links(options).values()} == {EVEN}
+    steps(session, 8)
+    run_, twin = session.result(), session.twin_result()
+    assert twin is not None
+    title, options = differences.network_difference(run_, twin, look(False), "alpha")
+    here, there = (links(pictures.network_picture(each, look(False))[1]) for each in (run_, twin))
+    drawn = links(options)
+    for pair in here.keys() & there.keys():
+        gap = here[pair]["value"] - there[pair]["value"]
+        assert drawn[pair]["value"] == pytest.approx(gap, abs=1e-6 * here[pair]["value"])
+    largest = max(drawn.values(), key=lambda link: abs(link["value"]))
+    assert largest["lineStyle"]["width"] == pictures.WIDEST
+    assert title.startswith("The largest change is ")
+    assert ("-$" in title) == (largest["value"] < 0.0)
+    coloured = [(link["lineStyle"]["color"], link["value"]) for link in drawn.values()]
+    assert all((colour == GAIN) == (value > 0.0) for colour, value in coloured if colour != EVEN)
+    assert {LOSS, EVEN} <= {colour for colour, _ in coloured}
+    alpha = next(item for item in options["series"][0]["data"] if item["id"] == "alpha")
+    assert "revenue -$" in alpha["says"]
+    json.dumps(options, allow_nan=False)
+
+
+def test_the_sankey_shows_what_an_event_changed(session: Session) -> None:
+    steps(session, 3)
+    session.fire(offered(session.spec)["loss"].data(0.1))
+    run_, twin = session.result(), session.twin_result()
+    assert twin is not None
+    assert differences.sankey_difference(run_, twin, look(False), "x")[0] == differences.NOTHING
+    steps(session, 8)
+    run_, twin = session.result(), session.twin_result()
+    assert twin is not None
+    title, options = differences.sankey_difference(run_, twin, look(False), "the other")
+    assert title.endswith(" than in the other")
+    here, there = pictures.layers(pictures.dollars(run_))[0], pictures.layers(pictures.dollars(twin))[0]
+    ways = {pair: link for pair, link in links(options).items() if pair in here}
+    assert ways
+    for pair, link in ways.items():
+        gap = here[pair] - there.get(pair, 0.0)
+        assert link["value"] == pytest.approx(abs(gap), rel=1e-3)
+        assert link["lineStyle"]["color"] == (GAIN if gap > 0.0 else LOSS)
+    json.dumps(options, allow_nan=False)
+
+
+def test_run_and_twin_are_drawn_to_one_scale(session: Session) -> None:
+    steps(session, 3)
+    session.fire(offered(session.spec)["loss"].data(0.05))
+    steps(session, 8)
+    run_, twin = session.result(), session.twin_result()
+    assert twin is not None
+    pairs = [(run_, twin), (twin, run_)]
+    drawn = [links(pictures.network_picture(a, look(False), None, b)[1]) for a, b in pairs]
+    styles = [(link["lineStyle"]["width"], link["value"]) for each in drawn for link in each.values()]
+    per_dollar = [(width - 0.6) / value for width, value in styles if width > 2.0]
+    assert max(per_dollar) == pytest.approx(min(per_dollar), rel=0.01)
+    widest = [max(link["lineStyle"]["width"] for link in each.values()) for each in drawn]
+    assert max(widest) == pictures.WIDEST

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from experiments.dashboards.look import LOSS
 from experiments.network_chart import COLUMNS
 
 pytestmark = pytest.mark.browser
@@ -170,6 +171,34 @@ def test_a_fired_event_is_drawn_with_its_twin(opened: Open) -> None:
     wait(tab, r"fired: Alpha Chips loses capacity for half a year \(month 3\)")
     dashed = "[...document.querySelectorAll('.line svg path')].filter(p => p.getAttribute('stroke-dasharray')).length"
     assert tab.evaluate(dashed) > 6
+
+
+STROKES = (
+    "[...document.querySelectorAll('.wide svg path')].map(p => p.getAttribute('stroke') || p.getAttribute('fill'))"
+)
+
+
+def test_network_and_sankey_show_the_twin(opened: Open) -> None:
+    tab = opened()
+    assert not tab.get_by_role("button", name="difference").first.is_visible()
+    tab.get_by_role("combobox", name="event", exact=True).click()
+    tab.get_by_role("option", name=re.compile("loses capacity")).click()
+    tab.get_by_role("button", name="Fire it next month").click()
+    wait(tab, "Nothing differs yet")
+    for month in range(2, 9):
+        tab.get_by_role("button", name="Step").click()
+        wait(tab, f"month {month} of 36")
+    wait(tab, "The largest change is .* a year")
+    wait(tab, "Difference to the run without the fired events")
+    wait(tab, "keep .* (more|less) than in the run without the fired events")
+    assert LOSS in {str(stroke).upper() for stroke in tab.evaluate(STROKES)}
+    for name, words in (("without", "This is the run without the fired events"), ("with event", "The largest flow is")):
+        tab.get_by_role("button", name=name, exact=True).last.click()
+        wait(tab, words)
+    assert not tab.get_by_text("Difference to").first.is_visible()
+    tab.get_by_role("button", name="Reset").click()
+    wait(tab, "month 1 of 36")
+    tab.get_by_role("button", name="difference").first.wait_for(state="hidden")
 
 
 def test_a_click_on_a_firm_shows_its_accounts(opened: Open) -> None:
