@@ -1,7 +1,6 @@
 """What `monetise`, `hypotheses` and `shock` print on a terminal."""
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from experiments import formats as f
@@ -11,7 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from experiments.events_study import ShockResult
-    from experiments.faults import FaultCheck
+    from experiments.faults import FaultsResult
     from experiments.monetisation import MonetisationResult
     from experiments.verdicts import HypothesesResult
 
@@ -136,25 +135,17 @@ def print_claims(as_json: bool) -> None:
         print(f"{name:26} {statement}")
 
 
-def print_fault_checks(checks: "Sequence[FaultCheck]", as_json: bool) -> None:
-    """Print what every fault upset."""
-    if as_json:
-        rows = [{name: getattr(c, name) for name in ("fault", "claim", "sound", "broken", "own", "related", "passed")}
-                for c in checks]  # fmt: skip
-        print(json.dumps(rows, indent=2))
-        return
-    from rich.console import Console
+def print_faults(console: "Console", result: "FaultsResult") -> None:
+    """Print what every fault upset: its own claims, and others that changed with it."""
+    from experiments.faults_report import HEADS, lead, rows
 
-    table = _table("Planted faults: verdicts of the sound and of the broken model, own claims and all that changed")
-    for name in ("fault", "claim", "sound", "broken", "", "check"):
-        table.add_column(name, no_wrap=True)
-    for check in checks:
-        if check.own or check.sound != check.broken:
-            kind = "own" if check.own else "related" if check.related else "unrelated"
-            table.add_row(check.fault, check.claim, check.sound, check.broken, kind, "ok" if check.passed else "FAILED")
-    Console().print(table)
-    kept = sum(not check.own and check.sound == check.broken for check in checks)
-    print(f"{kept} verdicts of other claims are as they were; {sum(not c.passed for c in checks)} checks failed")
+    table = _table("Planted faults: a row a broken model")
+    for name in HEADS:
+        table.add_column(name, overflow="fold")
+    for row in rows(result):
+        table.add_row(*row[:-1], f"[{'green' if row[-1] == 'ok' else 'red'}]{row[-1]}[/]")
+    console.print(table)
+    console.print(lead(result), highlight=False)
 
 
 def print_shock(console: "Console", result: "ShockResult") -> None:

@@ -19,7 +19,7 @@ from experiments.judgement import drawn
 from experiments.metrics import Value
 from experiments.paired import Crew, Failed, Job
 from experiments.statistics import mean_interval, replicates_needed, verdict
-from experiments.verdicts import Finding, HypothesesResult, Judgement, Sensitivity, flips
+from experiments.verdicts import QUICK, Finding, HypothesesResult, Judgement, Sensitivity, flips
 
 if TYPE_CHECKING:
     from ecosystem.spec import Spec
@@ -32,7 +32,6 @@ Question = tuple[str, tuple[tuple[str, Any], ...]]
 """A metric and its arguments."""
 
 LEVEL = 0.95
-QUICK = 4
 SIDE = 6
 """Replicates of a condition or of one value of an assumption."""
 
