@@ -63,8 +63,8 @@ def _source(path: str, sources: Mapping[str, str]) -> str | None:
     """Return the scenario's own source of a path: exact, else the longest prefix that ends in *."""
     if path in sources:
         return sources[path]
-    best = ""
-    for pattern in sources:
-        if pattern.endswith("*") and path.startswith(pattern[:-1]) and len(pattern) > len(best):
-            best = pattern
-    return sources[best] if best else None
+    for length in range(len(path), -1, -1):
+        found = sources.get(f"{path[:length]}*")
+        if found is not None:
+            return found
+    return None

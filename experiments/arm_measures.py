@@ -23,6 +23,7 @@ UNITS: dict[str, str] = {
     "advertising": "USD/month",
     "api_calls": "USD/month",
     "commission": "USD/month",
+    "other": "USD/month",
     "revenue": "USD/month",
     "compute_cost": "USD/month",
     "gross_margin": "share of revenue",
@@ -65,6 +66,7 @@ def _outcomes(chain: "ValueChain", app: str, compute: Floats) -> dict[str, float
         "advertising": of("rev_advertising"),
         "api_calls": of("rev_api_calls"),
         "commission": of("rev_commission"),
+        "other": of("rev_other"),
         "revenue": revenue,
         "compute_cost": float(compute[last].mean()),
         "gross_margin": ratio(of("gross_profit"), revenue),
@@ -149,7 +151,8 @@ def _deciles(chain: "ValueChain", app: str, compute: Floats) -> Floats:
     revenue = _spread(users * fees, streams.get("subscriptions", 0.0))
     revenue += _spread(queries * paid, streams.get("metered", 0.0))
     revenue += _spread(queries * shown, streams.get("advertising", 0.0))
-    revenue += _spread(queries, streams.get("commission", 0.0))
+    own_ways = float(chain.recorder.of(app, "rev_other")[-1])
+    revenue += _spread(queries, streams.get("commission", 0.0) + own_ways)
     cost = _spread(queries * np.array(_weights(chain, agent)), float(compute[-1]))
     return np.array([users.sum(axis=1), (users * paid).sum(axis=1), queries.sum(axis=1), revenue, cost])
 

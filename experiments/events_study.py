@@ -123,6 +123,24 @@ class ShockResult:
                                      "low": found.low, "high": found.high})  # fmt: skip
         return pd.DataFrame(rows).set_index(["outcome", "months_after"])
 
+    def variance_reduction(self) -> "pd.DataFrame":
+        """Return by outcome and month how many times the variance of the difference is larger without common chance.
+
+        NaN where there is nothing to measure: no chance in an outcome, or the same difference in every replicate.
+        """
+        import pandas as pd
+
+        from experiments.common_chance import gain
+
+        rows = []
+        for outcome in self.treated:
+            for after in (each for each in AFTER if self.month + each < self.months):
+                found = gain(*(side[outcome][:, self.month + after] for side in (self.treated, self.twin)))
+                spans = (found.estimate, found.low, found.high) if found else (math.nan,) * 3
+                row = {"outcome": outcome, "months_after": after}
+                rows.append(row | dict(zip(("ratio", "low", "high"), spans, strict=True)))
+        return pd.DataFrame(rows)
+
     def path(self) -> list[Response]:
         """Return who cut what when, in order of time: every firm by its own decision."""
         found = []
@@ -165,6 +183,7 @@ class ShockResult:
                 "runs_failed": self.runs_failed,
                 "equity_reaction": dict(self.reaction),
                 "table": self.table().reset_index().to_dict("records"),
+                "variance_reduction": self.variance_reduction().to_dict("records"),
                 "path": [asdict(each) for each in self.path()],
             }
         )

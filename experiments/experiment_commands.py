@@ -123,7 +123,8 @@ def command_hypotheses(
     vary_judgement
         Every replicate draws the judgement parameters anew.
     faults
-        Plant all faults into the toy scenario and show which verdicts they upset.
+        Break the model on purpose, one mechanism at a time, and show which verdicts that upsets: every fault must
+        upset its own claims and no unrelated one. Exit code 1 where that fails.
     fault
         Only these faults.
     fail_on
@@ -135,9 +136,9 @@ def command_hypotheses(
     workers
         Processes; by default as many as there are cores where the work is worth it.
     out
-        Folder for result.json and report.html; by default results/hypotheses.
+        Folder for result.json and report.html; by default results/hypotheses, of planted faults results/faults.
     """
-    from experiments.experiment_tables import print_claims, print_fault_checks, print_verdicts
+    from experiments.experiment_tables import print_claims, print_faults, print_verdicts
     from experiments.faults import check_faults
     from experiments.hypothesis_tests import hypotheses
 
@@ -147,8 +148,8 @@ def command_hypotheses(
     if faults or fault:
         with _bar() as tell:
             checks = check_faults(fault, workers=workers, progress=tell)
-        print_fault_checks(checks, as_json)
-        return 0 if all(check.passed for check in checks) else 1
+        _deliver(checks, out or Path("results") / "faults", as_json, print_faults)
+        return 0 if checks.passed else 1
     with _bar() as tell:
         result = hypotheses(
             claims, files=file or (), scenario=scenario, quick=quick, replicates=replicates, seed=seed, workers=workers,

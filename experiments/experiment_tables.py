@@ -1,7 +1,6 @@
 """What `monetise`, `hypotheses` and `shock` print on a terminal."""
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from experiments import formats as f
@@ -11,7 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from experiments.events_study import ShockResult
-    from experiments.faults import FaultCheck
+    from experiments.faults import FaultsResult
     from experiments.monetisation import MonetisationResult
     from experiments.verdicts import HypothesesResult
 
@@ -23,6 +22,7 @@ SHOWN = (
     "advertising",
     "api_calls",
     "commission",
+    "other",
     "compute_cost",
     "gross_margin",
     "operating_profit",
@@ -35,7 +35,7 @@ COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
 
 def print_monetisation(console: "Console", result: "MonetisationResult") -> None:
     """Print a table of arms for every app, the profit against the control, and the answers."""
-    from experiments.monetisation_report import COLUMNS, lead
+    from experiments.monetisation_report import COLUMNS, columns_of, lead
 
     early = ", stopped early" if result.stopped_early else ""
     console.print(
@@ -45,14 +45,24 @@ def print_monetisation(console: "Console", result: "MonetisationResult") -> None
     for app in result.apps:
         table = _table(f"{result.names[app]}: dollars a month, means of the last year")
         table.add_column("arm", no_wrap=True)
-        for name in SHOWN:
+        shown = columns_of(result, SHOWN)
+        for name in shown:
             table.add_column(COLUMNS[name][0], justify="right")
         for arm in result.arms:
-            found = [(name, result.interval(arm.name, app, name)) for name in SHOWN]
+            found = [(name, result.interval(arm.name, app, name)) for name in shown]
             table.add_row(arm.name, *(COLUMNS[n][1](each.estimate) if each else f.NOTHING for n, each in found))
         console.print(table)
         console.print(_against(result, app))
     console.print(lead(result), highlight=False)
+    gains = result.variance_reduction().set_index("outcome")["ratio"].dropna()
+    if "operating_profit" in gains.index:
+        own = gains.loc[["operating_profit"]]
+        console.print(
+            "Common random numbers: with other replicates in each arm the variance of a difference in profit would be "
+            f"{f.digits(own.median())} times as large (median of {len(own)} comparisons; "
+            f"{f.digits(own.min())} to {f.digits(own.max())}).",
+            highlight=False,
+        )
     for question in result.answers.questions if result.answers is not None else ():
         console.print(f"[bold]{question.question}[/bold]", highlight=False)
         console.print(question.answer, highlight=False)
@@ -125,25 +135,17 @@ def print_claims(as_json: bool) -> None:
         print(f"{name:26} {statement}")
 
 
-def print_fault_checks(checks: "Sequence[FaultCheck]", as_json: bool) -> None:
-    """Print what every fault upset."""
-    if as_json:
-        rows = [{name: getattr(c, name) for name in ("fault", "claim", "sound", "broken", "own", "related", "passed")}
-                for c in checks]  # fmt: skip
-        print(json.dumps(rows, indent=2))
-        return
-    from rich.console import Console
+def print_faults(console: "Console", result: "FaultsResult") -> None:
+    """Print what every fault upset: its own claims, and others that changed with it."""
+    from experiments.faults_report import HEADS, lead, rows
 
-    table = _table("Planted faults: verdicts of the sound and of the broken model, own claims and all that changed")
-    for name in ("fault", "claim", "sound", "broken", "", "check"):
-        table.add_column(name, no_wrap=True)
-    for check in checks:
-        if check.own or check.sound != check.broken:
-            kind = "own" if check.own else "related" if check.related else "unrelated"
-            table.add_row(check.fault, check.claim, check.sound, check.broken, kind, "ok" if check.passed else "FAILED")
-    Console().print(table)
-    kept = sum(not check.own and check.sound == check.broken for check in checks)
-    print(f"{kept} verdicts of other claims are as they were; {sum(not c.passed for c in checks)} checks failed")
+    table = _table("Planted faults: a row a broken model")
+    for name in HEADS:
+        table.add_column(name, overflow="fold")
+    for row in rows(result):
+        table.add_row(*row[:-1], f"[{'green' if row[-1] == 'ok' else 'red'}]{row[-1]}[/]")
+    console.print(table)
+    console.print(lead(result), highlight=False)
 
 
 def print_shock(console: "Console", result: "ShockResult") -> None:

@@ -4,17 +4,25 @@ A suite of claims that no broken model can upset proves nothing. Every fault mus
 claim, and of no claim that has nothing to do with the mechanism: those that do are named.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.claim_files import load_claims
 from experiments.errors import UserError
-from experiments.paired import MODEL
+from experiments.paired import MODEL, Crew
+from experiments.verdicts import QUICK
 
 if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
     from experiments.hypothesis_tests import Progress
     from experiments.statistics import Verdict
+    from experiments.verdicts import Finding
 
 SCENARIO = "toy"
 
@@ -143,9 +151,13 @@ FAULTS: dict[str, Fault] = {fault.name: fault for fault in _ALL}
 """All planted faults by name."""
 
 
+Cell = Literal["upset", "missed", "related", "stray", "kept"]
+"""What a fault did to a claim: its own changed, or did not; another changed that may, or that may not; no change."""
+
+
 @dataclass(frozen=True, slots=True)
 class FaultCheck:
-    """What one fault did to one claim."""
+    """What one fault did to one claim: verdicts and effects (NaN where unknown) of the sound and the broken model."""
 
     fault: str
     claim: str
@@ -153,15 +165,88 @@ class FaultCheck:
     broken: "Verdict"
     own: bool
     related: bool
+    sound_effect: float = math.nan
+    broken_effect: float = math.nan
+
+    @property
+    def kind(self) -> Cell:
+        """What the fault did to the claim."""
+        if self.sound == self.broken:
+            return "missed" if self.own else "kept"
+        return "upset" if self.own else "related" if self.related else "stray"
 
     @property
     def passed(self) -> bool:
         """Whether the fault upset its own claim, or left an unrelated one as it was."""
-        flipped = self.sound != self.broken
-        return flipped if self.own else self.related or not flipped
+        return self.kind not in ("missed", "stray")
 
 
-def chosen(names: "list[str] | None") -> list[Fault]:
+@dataclass(frozen=True)
+class FaultsResult:
+    """What some planted faults did to the claims that their scenarios can test."""
+
+    checks: tuple[FaultCheck, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every fault upset its own claims and no unrelated one."""
+        return all(check.passed for check in self.checks)
+
+    def of(self, fault: str, *kinds: Cell) -> list[FaultCheck]:
+        """Return the checks of one fault, of some kinds."""
+        return [check for check in self.checks if check.fault == fault and check.kind in kinds]
+
+    @property
+    def faults(self) -> list[str]:
+        """The faults that were planted, in order."""
+        return list(dict.fromkeys(check.fault for check in self.checks))
+
+    def table(self) -> "pd.DataFrame":
+        """Return a row a fault and claim: verdicts, effects, kind and whether it is as it should be."""
+        import pandas as pd
+
+        return pd.DataFrame(self._rows()).set_index(["fault", "claim"])
+
+    def plot(self) -> "alt.LayerChart":
+        """Draw faults by claims, coloured by what became of the verdict."""
+        from experiments.faults_report import chart
+
+        return chart(self)
+
+    def to_html(self, path: "str | Path") -> Path:
+        """Write the report as one HTML file that needs no network."""
+        from experiments.faults_report import report
+
+        return report(self).write(path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON can hold it."""
+        from experiments.fingerprint import fingerprint
+        from experiments.summaries import plain
+
+        faults = {name: {"words": FAULTS[name].words, "scenario": FAULTS[name].scenario} for name in self.faults}
+        content: dict[str, Any] = plain(
+            {
+                "fingerprint": fingerprint(),
+                "replicates": QUICK,
+                "passed": self.passed,
+                "faults": faults,
+                "checks": self._rows(),
+            }
+        )
+        return content
+
+    def save(self, path: "str | Path") -> Path:
+        """Write the result as JSON."""
+        target = Path(path)
+        target.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
+        return target
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [{**asdict(check), "kind": check.kind, "passed": check.passed} for check in self.checks]
+
+
+def chosen(names: "Sequence[str] | None") -> list[Fault]:
     """Return the faults of some names, all without names; UserError for an unknown one."""
     for name in names or []:
         if name not in FAULTS:
@@ -170,31 +255,31 @@ def chosen(names: "list[str] | None") -> list[Fault]:
 
 
 def check_faults(
-    faults: "list[str] | None" = None,
+    faults: "Sequence[str] | None" = None,
     *,
     diagonal: bool = False,
     workers: int | None = None,
     progress: "Progress | None" = None,
-) -> list[FaultCheck]:
+) -> FaultsResult:
     """Plant faults and test claims on the broken models: all that the fault's scenario can test, or its own only."""
-    from experiments.hypothesis_tests import hypotheses
+    from experiments.hypothesis_tests import Court
 
     checks: list[FaultCheck] = []
-    sound: dict[str, dict[str, Verdict]] = {}
-    for fault in chosen(faults):
-        own = list(fault.claims) if diagonal or fault.scenario != SCENARIO else None
-        known = sound.setdefault(fault.scenario, {})
-        names = own or [claim.id for claim in load_claims(scenario=fault.scenario)]
-        missing = [name for name in names if name not in known]
-        if missing:
-            known |= hypotheses(
-                missing, scenario=fault.scenario, quick=True, workers=workers, progress=progress
-            ).verdicts
-        broken = hypotheses(
-            names, scenario=fault.scenario, quick=True, workers=workers, fault=fault, progress=progress
-        ).verdicts
-        checks += [
-            FaultCheck(fault.name, name, known[name], broken[name], name in fault.claims, name in fault.related)
-            for name in names
-        ]
-    return checks
+    sound: dict[str, dict[str, Finding]] = {}
+    planted = chosen(faults)
+    with Crew(workers, progress) as crew:
+        for fault in planted:
+            own = list(fault.claims) if diagonal or fault.scenario != SCENARIO else None
+            known = sound.setdefault(fault.scenario, {})
+            claims = load_claims(own, scenario=fault.scenario)
+            if missing := [claim for claim in claims if claim.id not in known]:
+                known |= Court(crew, None, {}, None, vary=False).settle(missing, quick=True, most=None)
+            broken = Court(crew, None, {}, fault, vary=False).settle(claims, quick=True, most=None)
+            checks += [_check(fault, claim.id, known[claim.id], broken[claim.id]) for claim in claims]
+    return FaultsResult(tuple(checks))
+
+
+def _check(fault: Fault, claim: str, sound: "Finding", broken: "Finding") -> FaultCheck:
+    effects = [each.interval.estimate if each.interval else math.nan for each in (sound, broken)]
+    own, related = claim in fault.claims, claim in fault.related
+    return FaultCheck(fault.name, claim, sound.verdict, broken.verdict, own, related, *effects)

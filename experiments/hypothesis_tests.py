@@ -19,7 +19,7 @@ from experiments.judgement import drawn
 from experiments.metrics import Value
 from experiments.paired import Crew, Failed, Job
 from experiments.statistics import mean_interval, replicates_needed, verdict
-from experiments.verdicts import Finding, HypothesesResult, Judgement, Sensitivity, flips
+from experiments.verdicts import QUICK, Finding, HypothesesResult, Judgement, Sensitivity, flips
 
 if TYPE_CHECKING:
     from ecosystem.spec import Spec
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 Key = tuple[str, int, int]
 """Digest of a scenario, replicate, months."""
+Question = tuple[str, tuple[tuple[str, Any], ...]]
+"""A metric and its arguments."""
 
 LEVEL = 0.95
-QUICK = 4
 SIDE = 6
 """Replicates of a condition or of one value of an assumption."""
 
@@ -167,26 +168,34 @@ class Court:
         return Finding(case.label, interval, said, needed, failed)
 
     def _run(self, wanted: Sequence[tuple[Case, int]]) -> None:
-        """Do the runs that some cases need and that are not known yet."""
-        asked: dict[tuple[str, Key], dict[str, tuple[str, tuple[tuple[str, Any], ...]]]] = {}
+        """Do the runs that some cases need and that are not known yet.
+
+        A world's replicate is run once, to the last month that anybody asks for, and measured on the way.
+        """
+        asked: dict[tuple[str, int], dict[int, dict[str, Question]]] = {}
         for case, replicates in wanted:
-            question = self._question(case)
+            question, months = self._question(case), case.claim.months
             name = _digest(question)
             for replicate in range(replicates):
                 for digest, _ in self.worlds_of(case, replicate):
-                    key = (digest, replicate, case.claim.months)
-                    if (key, name) not in self._known:
-                        asked.setdefault((digest, key), {})[name] = question
-        model = {} if self._fault is None else {"model": self._fault.model}
-        jobs = [
-            Job(self._specs[digest], self._seed_of(digest), key[1], key[2], "experiments.metrics:evaluate",
-                (tuple(questions.values()),), **model)
-            for (digest, key), questions in asked.items()
-        ]  # fmt: skip
+                    if ((digest, replicate, months), name) not in self._known:
+                        asked.setdefault((digest, replicate), {}).setdefault(months, {})[name] = question
+        jobs = [self._job(digest, replicate, stops) for (digest, replicate), stops in asked.items()]
         self._crew.planned = self._crew.done + len(jobs)
-        for ((_, key), questions), answers in zip(asked.items(), self._crew.run(jobs), strict=True):
-            for i, name in enumerate(questions):
-                self._known[key, name] = answers if isinstance(answers, Failed) else answers[i]
+        for ((digest, replicate), stops), said in zip(asked.items(), self._crew.run(jobs), strict=True):
+            for months, answers in zip(sorted(stops), said if len(stops) > 1 else [said], strict=True):
+                for i, name in enumerate(stops[months]):
+                    answer = answers if isinstance(answers, Failed) else answers[i]
+                    self._known[(digest, replicate, months), name] = answer
+
+    def _job(self, digest: str, replicate: int, stops: Mapping[int, Mapping[str, Question]]) -> Job:
+        """Return the run that answers what is asked of a world's replicate in some months."""
+        *earlier, last = [(months, (tuple(stops[months].values()),)) for months in sorted(stops)]
+        model = {} if self._fault is None else {"model": self._fault.model}
+        return Job(
+            self._specs[digest], self._seed_of(digest), replicate, last[0], "experiments.metrics:evaluate",
+            last[1], on_the_way=tuple(earlier), **model,
+        )  # fmt: skip
 
     def _seed_of(self, digest: str) -> int:
         return self._specs[digest].seed if self._seed is None else self._seed
@@ -197,7 +206,7 @@ class Court:
         keys = [(digest, replicate, case.claim.months) for digest, _ in self.worlds_of(case, replicate)]
         return [self._known[key, name] for key in keys]
 
-    def _question(self, case: Case) -> tuple[str, tuple[tuple[str, Any], ...]]:
+    def _question(self, case: Case) -> Question:
         arguments = {**case.claim.arguments, **dict(case.arguments)}
         return case.claim.metric, tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in arguments.items())
 

@@ -147,6 +147,23 @@ class MonetisationResult:
         columns = ["app", "arm", "outcome"]
         return pd.DataFrame(rows).set_index(columns) if rows else pd.DataFrame(columns=columns)
 
+    def variance_reduction(self) -> "pd.DataFrame":
+        """Return how many times the variance of each difference is larger without common chance, with intervals.
+
+        NaN where there is nothing to measure: no chance in an outcome, or the same difference in every replicate.
+        """
+        import pandas as pd
+
+        from experiments.common_chance import gain
+
+        rows = []
+        for each in self.comparisons:
+            found = gain(*(self.of(arm, each.app, each.outcome) for arm in (each.arm, self.control)))
+            row = {"app": each.app, "arm": each.arm, "outcome": each.outcome}
+            spans = (found.estimate, found.low, found.high) if found else (math.nan,) * 3
+            rows.append(row | dict(zip(("ratio", "low", "high"), spans, strict=True)))
+        return pd.DataFrame(rows, columns=["app", "arm", "outcome", "ratio", "low", "high"])
+
     def by_decile(self) -> "pd.DataFrame":
         """Return users, payers, revenue and compute cost of the last month by decile of appetite, means."""
         import pandas as pd
@@ -205,6 +222,7 @@ class MonetisationResult:
             "units": UNITS,
             "outcomes": table,
             "differences": self.differences().reset_index().to_dict("records"),
+            "variance_reduction": self.variance_reduction().to_dict("records"),
             "by_region": self.by_region().reset_index().to_dict("records"),
             "by_decile": self.by_decile().reset_index().to_dict("records"),
             "failed": dict(self.failed),

@@ -1,6 +1,7 @@
 """Chart and HTML report of a monetisation experiment."""
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ COLUMNS: dict[str, tuple[str, Any]] = {
     "advertising": ("ads", f.money),
     "api_calls": ("API", f.money),
     "commission": ("commission", f.money),
+    "other": ("own ways", f.money),
     "compute_cost": ("compute", f.money),
     "gross_margin": ("gross margin", f.percent),
     "operating_profit": ("profit", f.money),
@@ -37,6 +39,12 @@ COLUMNS: dict[str, tuple[str, Any]] = {
     "chips_revenue": ("chips' revenue", f.money),
 }
 """Columns of the tables of arms: what they are called and how they are written."""
+
+
+def columns_of(result: "MonetisationResult", names: Iterable[str] = COLUMNS) -> list[str]:
+    """Return the columns that say something of a result: `other` only where an own way of earning brought money."""
+    other = result.values[..., list(UNITS).index("other")]
+    return [name for name in names if name != "other" or np.any(other[np.isfinite(other)] != 0.0)]
 
 
 def chart(result: "MonetisationResult", outcome: str) -> "alt.LayerChart":
@@ -131,11 +139,11 @@ def _mean(result: "MonetisationResult", arm: str, app: str, outcome: str) -> flo
 
 
 def _arm_table(section: "Section", result: "MonetisationResult", app: str) -> None:
+    names = columns_of(result)
     rows = [
-        [arm.title, *(write(_mean(result, arm.name, app, name)) for name, (_, write) in COLUMNS.items())]
-        for arm in result.arms
+        [arm.title, *(COLUMNS[name][1](_mean(result, arm.name, app, name)) for name in names)] for arm in result.arms
     ]
-    heads = ["arm", *(words for words, _ in COLUMNS.values())]
+    heads = ["arm", *(COLUMNS[name][0] for name in names)]
     section.table(result.names[app], heads, rows, note="Dollars a month, means of the last year.")
 
 

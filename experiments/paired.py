@@ -11,10 +11,11 @@ import os
 import pickle
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from experiments.errors import RunFailure, UserError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 MODEL = "ecosystem.model:ValueChain"
 SERIAL_SECONDS = 10.0
 """Work that takes less than this on one core is not worth starting processes for."""
+IN_HAND = 3
+"""Jobs that are handed out for each process: none waits for the parent, and few scenarios lie in memory at once."""
 
 Progress = Callable[[int, int], None]
 """Called with the runs done and the runs planned."""
@@ -37,6 +40,7 @@ class Job:
     """One run: a scenario, its chance, its length, and what to keep of it.
 
     `measure` and `model` are "module:name"; the measure is called with the finished model and `arguments`.
+    `on_the_way`: (month, arguments) of measures of the same run before its end, in order of time.
     """
 
     spec: "Spec"
@@ -46,6 +50,7 @@ class Job:
     measure: str
     arguments: tuple[Any, ...] = ()
     model: str = MODEL
+    on_the_way: tuple[tuple[int, tuple[Any, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +61,28 @@ class Failed:
 
 
 def simulate(job: Job) -> Any:
-    """Run one job and return what its measure says, or `Failed` where the run broke off."""
+    """Run one job and return what its measure says, or `Failed` where the run broke off.
+
+    A list, one of each stop and of the end, for a job that is measured on the way.
+    """
     from threadpoolctl import threadpool_limits
 
     from ecosystem.ledger import LedgerBreach, LedgerError
 
+    stops = (*job.on_the_way, (job.months, job.arguments))
+    found: list[Any] = []
     with threadpool_limits(1):
         chain: ValueChain = _named(job.model)(job.spec, rng=job.seed, replicate=job.replicate)
         try:
-            while chain.month < job.months:
-                chain.step()
-            return _named(job.measure)(chain, *job.arguments)
+            for month, arguments in stops:
+                while chain.month < month:
+                    chain.step()
+                found.append(_named(job.measure)(chain, *arguments))
         except (LedgerBreach, LedgerError, ArithmeticError) as error:
-            return Failed(f"month {chain.month}: {error}")
+            found += [Failed(f"month {chain.month}: {error}")] * (len(stops) - len(found))
         finally:
             chain.release()
+    return found if job.on_the_way else found[0]
 
 
 class Crew:
@@ -97,7 +109,7 @@ class Crew:
         self._stack.close()
 
     def run(self, jobs: Sequence[Job]) -> list[Any]:
-        """Do the jobs and return what their measures said, in the order of the jobs."""
+        """Do the jobs, in a pool long ones first, and return what their measures said in the order of the jobs."""
         self.planned = max(self.planned, self.done + len(jobs))
         results: list[Any] = []
         while len(results) < len(jobs) and not self._worth_a_pool(len(jobs) - len(results)):
@@ -119,13 +131,19 @@ class Crew:
             return []
         if self._pool is None:
             self._pool = self._stack.enter_context(LocalPool(self._wanted or cores()))
+        results: list[Any] = [None] * len(jobs)
+        longest_first = iter(sorted(range(len(jobs)), key=lambda i: -jobs[i].months))
+        in_hand: dict[Future[Any], int] = {}
         try:
-            futures = [self._pool.call(_simulate_packed, pickle.dumps(job)) for job in jobs]
-            waiting = set(futures)
-            while waiting:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            while True:
+                for i in islice(longest_first, IN_HAND * self._pool.slots - len(in_hand)):
+                    in_hand[self._pool.call(_simulate_packed, pickle.dumps(jobs[i]))] = i
+                if not in_hand:
+                    return results
+                finished, _ = wait(in_hand, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    results[in_hand.pop(future)] = future.result()
                 self._tell(len(finished))
-            return [future.result() for future in futures]
         except BrokenProcessPool:
             raise RunFailure(
                 "a worker process died: try --workers 1; a script must do this below `if __name__ == '__main__':`"

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,20 @@ def part_name(keys: Iterable[str]) -> str:
 
 
 def connect() -> "duckdb.DuckDBPyConnection":
-    """A DuckDB of one thread that holds nothing itself: all tables are files."""
+    """A connection of its own to the DuckDB of this process, whose start costs more than most queries.
+
+    It has one thread and holds nothing: all tables are files, none is cached, and views are temporary, which no
+    other connection sees.
+    """
+    return _database(os.getpid()).cursor()
+
+
+@lru_cache(maxsize=1)
+def _database(process: int) -> "duckdb.DuckDBPyConnection":
+    """The DuckDB of a process; one that was forked off makes its own."""
     import duckdb
 
-    return duckdb.connect(":memory:", config={"threads": 1})
+    return duckdb.connect(":memory:", config={"threads": 1, "enable_external_file_cache": "false"})
 
 
 def write_table(path: Path, table: "Mapping[str, Sequence[Any] | NDArray[Any]]") -> None:

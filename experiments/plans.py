@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ecosystem.provenance import ParameterRow
     from ecosystem.spec import Spec
 
-BLOCK_POINTS = 500
+FIRST_BLOCK, LARGEST_BLOCK = 16, 512
+"""Points that are planned at once: few at first, so that workers soon have something to do, then twice as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,10 @@ class Plan:
         write_text(folder / "base.json", self.base.model_dump_json())
         write_text(folder / "sweep.json", record.to_json())
         prefix = "" if shard is None else f"{shard[0]}-of-{shard[1]}-"
-        for start in range(0, len(points), BLOCK_POINTS):
-            block = points[start : start + BLOCK_POINTS]
+        for block in blocks(points):
             path = folder / f"points-{prefix}{block[0]}.parquet"
             runs = _read_runs(path)
-            if runs is None:
+            if runs is None or len(runs) != len(block) * self.design.replicates:
                 runs = [run for point in block for run in self._runs_of(point)]
                 write_table(path, self._table(record.id, block, runs))
             yield from runs
@@ -107,6 +107,14 @@ class Plan:
             values = [run.overrides.get(factor.path, kept) for run in runs]
             table[factor.path] = _column(factor, kept, values)
         return table
+
+
+def blocks(points: range) -> Iterator[range]:
+    """Cut points into the blocks that are planned at once."""
+    start, size = 0, FIRST_BLOCK
+    while start < len(points):
+        yield points[start : start + size]
+        start, size = start + size, min(2 * size, LARGEST_BLOCK)
 
 
 def make_plan(design: Design, base: "Spec | None", runner: str) -> Plan:

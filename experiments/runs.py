@@ -301,7 +301,7 @@ def run(
                 chain.step()
                 if progress is not None:
                     progress(chain.month, last)
-            return _result(chain)
+            return result_of(chain)
         except Exception as error:
             where = f"month {chain.month}, seed {chain.root_seed}, replicate {replicate}"
             raise RunFailure(f"{loaded.name}: the run broke off in {where}: {_words(error)}") from error
@@ -382,7 +382,7 @@ def firm_list(spec: "Spec", firms: Mapping[str, Any]) -> tuple[FirmInfo, ...]:
     return tuple(FirmInfo(i, getattr(named[i], "name", i), f.tier, f.region, f.group) for i, f in firms.items())
 
 
-def _result(chain: "ValueChain") -> RunResult:
+def result_of(chain: "ValueChain") -> RunResult:
     """Copy out of a model what is kept of it."""
     recorded = chain.recorder.recorded
     return RunResult(

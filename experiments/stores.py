@@ -308,13 +308,13 @@ class Store:
                     self._view(connection, name, pattern, select)
             except duckdb.Error as error:
                 raise self._unreadable(error) from None
-            connection.execute("CREATE VIEW results AS SELECT * FROM points JOIN runs USING (key)")
+            connection.execute("CREATE TEMP VIEW results AS SELECT * FROM points JOIN runs USING (key)")
             yield connection
 
     def _view(self, connection: "duckdb.DuckDBPyConnection", name: str, pattern: str, select: str) -> None:
         """One view over files; of rows with the same key it shows one, the latest of failures."""
         if not any(self.path.glob(pattern)):
-            connection.execute(f"CREATE VIEW {name} AS {EMPTY_VIEWS[name]}")
+            connection.execute(f"CREATE TEMP VIEW {name} AS {EMPTY_VIEWS[name]}")
             return
         glob = str(self.path / pattern).replace("'", "''")
         rows = select.format(files=f"read_parquet('{glob}', union_by_name = true)")
@@ -324,7 +324,7 @@ class Store:
             if count != distinct:
                 order = "key, failed_at DESC" if name == "failures" else "key"
                 rows = f"SELECT DISTINCT ON (key) * FROM ({rows}) ORDER BY {order}"
-        connection.execute(f"CREATE VIEW {name} AS {rows}")
+        connection.execute(f"CREATE TEMP VIEW {name} AS {rows}")
 
 
 def _foreign(path: Path) -> bool:

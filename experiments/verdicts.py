@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
+QUICK = 4
+"""Replicates of a quick test."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -1,13 +1,21 @@
 """Planted faults: each upsets its own claims; a seeded sample of the others stays as it was."""
 
+import io
+import json
 import random
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from experiments.claim_files import load_claims, shipped
+from experiments.cli import main
 from experiments.errors import UserError
-from experiments.faults import FAULTS, SCENARIO, check_faults, chosen
+from experiments.experiment_tables import print_faults
+from experiments.faults import FAULTS, SCENARIO, FaultCheck, FaultsResult, check_faults, chosen
+from experiments.faults_report import lead, rows
 from experiments.hypothesis_tests import hypotheses
+from experiments.statistics import Verdict
 
 ON_TOY = [name for name, fault in FAULTS.items() if fault.scenario == SCENARIO]
 CHEAP = ["no-news", "loyal-users", "no-freeze", "perfect-hosts", "equal-appetites"]
@@ -23,15 +31,15 @@ def test_every_claim_has_a_fault_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", CHEAP)
 def test_a_fault_upsets_its_own_claims(name: str) -> None:
-    checks = check_faults([name], diagonal=True, workers=1)
-    assert checks and all(check.passed for check in checks), checks
+    result = check_faults([name], diagonal=True, workers=1)
+    assert result.checks and result.passed, result.checks
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(FAULTS) - set(CHEAP)))
 def test_every_fault_upsets_its_own_claims(name: str) -> None:
-    checks = check_faults([name], diagonal=True)
-    assert checks and all(check.passed for check in checks), checks
+    result = check_faults([name], diagonal=True)
+    assert result.checks and result.passed, result.checks
 
 
 def _sample(count: int) -> list[tuple[str, str]]:
@@ -52,6 +60,54 @@ def test_a_fault_leaves_unrelated_claims_alone(fault: str, claim: str) -> None:
         for planted in (None, FAULTS[fault])
     )
     assert sound == broken
+
+
+def _made_up() -> FaultsResult:
+    said: list[tuple[str, str, Verdict, Verdict]] = [
+        ("no-news", "equity-order", "supported", "refuted"),
+        ("no-news", "jevons", "supported", "supported"),
+        ("panic", "no-collapse", "supported", "supported"),
+        ("panic", "jevons", "supported", "inconclusive"),
+        ("panic", "glut", "refuted", "supported"),
+    ]
+    checks = [
+        FaultCheck(fault, claim, sound, broken, claim in FAULTS[fault].claims, claim in FAULTS[fault].related, 1.0, 0.5)
+        for fault, claim, sound, broken in said
+    ]
+    return FaultsResult(tuple(checks))
+
+
+def test_what_a_fault_did_is_named_and_judged() -> None:
+    result = _made_up()
+    assert [check.kind for check in result.checks] == ["upset", "kept", "missed", "related", "stray"]
+    assert [check.passed for check in result.checks] == [True, True, False, True, False]
+    assert not result.passed
+    assert [row[-1] for row in rows(result)] == ["ok", "FAILED"]
+    assert "1 of 2 planted faults" in lead(result)
+
+
+def test_the_result_of_faults_can_be_read_and_written(tmp_path: Path) -> None:
+    result = _made_up()
+    content = json.loads(result.save(tmp_path / "result.json").read_text())
+    assert content["passed"] is False and content["faults"]["panic"]["words"] == FAULTS["panic"].words
+    assert {row["kind"] for row in content["checks"]} == {"upset", "kept", "missed", "related", "stray"}
+    page = result.to_html(tmp_path / "report.html").read_text()
+    assert "demand collapses on news" in page and "glut (UNRELATED)" in page
+    console = Console(record=True, width=200, file=io.StringIO())
+    print_faults(console, result)
+    text = console.export_text()
+    assert "FAILED" in text and "equity-order: supported to refuted" in text
+
+
+def test_the_command_writes_table_json_and_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("experiments.faults.check_faults", lambda *_, **__: _made_up())
+    with pytest.raises(SystemExit) as left:
+        main(["hypotheses", "--faults", "--out", str(tmp_path / "faults")])
+    assert left.value.code == 1
+    assert {path.name for path in (tmp_path / "faults").iterdir()} == {"result.json", "report.html"}
+    assert "planted faults" in capsys.readouterr().out
 
 
 def test_unknown_faults_are_refused() -> None:

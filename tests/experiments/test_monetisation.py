@@ -1,15 +1,24 @@
 """Monetisation experiments: arms as data, paired comparisons, and what the arms do."""
 
+import io
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from agents.earning import Earner, Receipt, Usage
+from agents.monetisation import WAYS
+from agents.parameters import Parameters, param
 from ecosystem.spec import Spec, SpecError
 from experiments.arm_files import load_arms, named_apps, prepared
 from experiments.arm_measures import UNITS
 from experiments.errors import UserError
+from experiments.experiment_tables import print_monetisation
 from experiments.monetisation import MonetisationResult, monetise
+from experiments.monetisation_report import columns_of
 from experiments.paired import Crew, Job
 from experiments.statistics import independent_difference
 
@@ -72,6 +81,45 @@ def test_comparisons_are_paired_and_adjusted(result: MonetisationResult) -> None
     assert differences.loc["operating_profit", "high"] > differences.loc["operating_profit", "low"]
     assert (result.differences()["p_adjusted"] <= 1.0).all()
     assert {each.arm for each in result.comparisons} == {"free", "ads-middle", "ads-heavy", "metered"}
+
+
+class TipsSpec(Parameters):
+    """Terms of an own way of earning."""
+
+    share: float = param(0.1, unit="1", source="judgement", ge=0, le=1, doc="share of users who tip a dollar")
+
+
+class Tips:
+    """Users leave a dollar."""
+
+    name = "tips"
+    spec = TipsSpec
+    streams = ("tips",)
+
+    def receipts(self, terms: Parameters, app: Earner, usage: Usage) -> Iterator[Receipt]:
+        assert isinstance(terms, TipsSpec)
+        amount = terms.share * usage.users
+        yield Receipt(f"households.{app.region}", "tips", amount, amount, "store_fees", 0.0)
+
+
+def test_an_own_way_of_earning_is_counted_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result: MonetisationResult
+) -> None:
+    monkeypatch.setitem(WAYS, "tips", Tips())
+    path = tmp_path / "arms.toml"
+    path.write_text("[tips]\nearning.tips = {share = 0.1}\n[tips-more]\nearning.tips = {share = 0.2}\n")
+    found = monetise("toy", arms=["tips", "tips-more", "free"], arms_file=path, months=6, replicates=2, workers=1)
+    table = found.table().loc["search"]
+    for arm in ("tips", "tips-more"):
+        assert table.loc[arm, "other"] == pytest.approx(table.loc[arm, "revenue"]) and table.loc[arm, "other"] > 0.0
+        last = found.by_decile().xs(arm, level="arm").xs("search", level="app")["revenue"].sum()
+        assert last == pytest.approx(table.loc[arm, "other"], rel=0.5)
+    assert table.loc["tips-more", "other"] > 1.5 * table.loc["tips", "other"]
+    assert table.loc["free", "other"] == 0.0
+    assert "other" in columns_of(found) and "other" not in columns_of(result)
+    console = Console(record=True, width=250, file=io.StringIO())
+    print_monetisation(console, found)
+    assert "own ways" in console.export_text()
 
 
 def test_result_can_be_written(result: MonetisationResult, tmp_path: object) -> None:

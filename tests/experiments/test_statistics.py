@@ -13,6 +13,7 @@ from experiments.statistics import (
     mean_interval,
     paired_difference,
     replicates_needed,
+    variance_reduction,
     verdict,
 )
 
@@ -123,3 +124,19 @@ def test_replicates_needed_bring_the_half_width() -> None:
 )
 def test_verdicts_follow_the_interval(low: float, high: float, direction: str, expected: str) -> None:
     assert verdict(Interval((low + high) / 2, low, high, 30, 0.95), 1.0, direction) == expected  # type: ignore[arg-type]
+
+
+def test_the_gain_of_common_chance_is_measured_with_its_interval() -> None:
+    rng = np.random.default_rng(8)
+    held = 0
+    for _ in range(200):
+        common, a, b = rng.normal(size=(3, 16))
+        found = variance_reduction(3.0 * common + a, 3.0 * common + b)
+        assert found is not None
+        held += found.low <= 10.0 <= found.high
+    assert 0.88 <= held / 200 <= 0.99
+    assert variance_reduction([1.0, 2.0, 3.0], [2.0, 3.0, 4.0]) is None
+    assert variance_reduction([1.0, 1.0, 1.0], [2.0, 2.0, 2.0]) is None
+    assert variance_reduction([1.0, 2.0], [2.0, 4.0]) is None
+    with pytest.raises(UserError, match="the same replicates"):
+        variance_reduction([1.0, 2.0, 3.0], [1.0, 2.0])

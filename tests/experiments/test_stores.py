@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -182,3 +183,15 @@ def test_columns_keep_their_types(tmp_path: Path) -> None:
     with parts.connect() as connection:
         row = connection.execute("SELECT * FROM read_parquet(?)", [str(tmp_path / "x.parquet")]).fetchone()
     assert row == ("a", True, 3, "é'\"")
+
+
+def test_connections_share_a_database_and_not_their_views(tmp_path: Path) -> None:
+    first, second = new_store(tmp_path / "a"), new_store(tmp_path / "b")
+    first.write_runs([KEYS[0]], [0.1], [{"profit": 1.0}])
+    second.write_runs([KEYS[1]], [0.1], [{"profit": 2.0}])
+    with first._views() as outer, second._views() as inner:
+        assert outer.execute("SELECT profit FROM runs").fetchall() == [(1.0,)]
+        assert inner.execute("SELECT profit FROM runs").fetchall() == [(2.0,)]
+    with parts.connect() as connection, pytest.raises(duckdb.CatalogException):
+        connection.execute("SELECT * FROM runs")
+    assert parts._database.cache_info().currsize == 1

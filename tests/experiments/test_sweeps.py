@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments import dispatch, parts, sweeps
+from experiments import dispatch, parts, plans, sweeps
 from experiments.comparison import compare
 from experiments.designs import Design
 from experiments.dispatch import Progress, progress_bar
@@ -103,6 +103,30 @@ def test_sweeps_of_a_store_may_vary_a_parameter_in_different_kinds(tmp_path: Pat
         assert result.table()["app.kind"].tolist() == values
     everything = result.store.query('SELECT DISTINCT "app.kind" FROM results')
     assert len(everything) == 6
+
+
+def test_the_first_points_are_planned_soon_and_all_once(tmp_path: Path) -> None:
+    cut = list(plans.blocks(range(2_000)))
+    assert [len(block) for block in cut[:7]] == [16, 32, 64, 128, 256, 512, 512]
+    assert [point for block in cut for point in block] == list(range(2_000))
+    assert [list(block) for block in plans.blocks(range(1, 100, 3))][-1][-1] == 97
+    result = fake_sweep(design(40), tmp_path / "store")
+    assert sorted(path.name for path in (tmp_path / "store").glob("sweeps/*/points-*")) == [
+        "points-0.parquet",
+        "points-16.parquet",
+    ]
+    assert result.finished == 80 and len(result.table()) == 80
+
+
+def test_points_that_were_planned_in_other_blocks_are_planned_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "FIRST_BLOCK", 30)
+    fake_sweep(design(40), tmp_path / "store")
+    monkeypatch.undo()
+    again = fake_sweep(design(40), tmp_path / "store")
+    assert (again.finished, again.shared) == (0, 80)
+    assert len(again.table()) == 80
 
 
 def test_equal_points_of_a_design_are_run_once(tmp_path: Path) -> None:
