@@ -105,9 +105,9 @@ class CloudSpec(Parameters):
         doc="eta: monthly log change of rent per unit of utilisation above target",
     )
     rent_speed: float = param(
-        0.2,
+        0.164,
         unit="1/month",
-        source="judgement",
+        source="judgement, calibrated: target 10",
         ge=0,
         le=1,
         span=(0.02, 0.3),

@@ -190,9 +190,9 @@ class ConsumersSpec(Parameters):
         0.05, unit="per month", source="behaviour section 7", span=(0.02, 0.1), ge=0, le=1, doc="rho_T"
     )
     trust_loss: float = param(
-        0.01,
+        0.002,
         unit="per month",
-        source="F-V5, by the ratio 3:1",
+        source="F-V5, by the ratio 3:1; judgement inside it, calibrated: target 19",
         span=(0.002, 0.03),
         ge=0,
         doc="beta, per ad per query",

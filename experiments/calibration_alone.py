@@ -53,6 +53,6 @@ def _solve(search: "Search", best: Mapping[str, float], free: Free) -> Estimate:
 
     estimate = place_of(0.5 * (low + high))
     ends = sorted((place_of(low), place_of(high)))
-    pinned = ends[1] - ends[0] < PINNED and 0.0 < estimate < 1.0
+    pinned = 0.0 < ends[1] - ends[0] < PINNED
     values = (free.shipped, free.value(estimate), free.value(ends[0]), free.value(ends[1]))
     return Estimate(free.name, *values, (free.low, free.high), pinned, free.paths)
