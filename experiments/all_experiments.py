@@ -4,7 +4,7 @@
 
 `make experiments SIZE=full` does the same. Every step is a command of `watersellers`; what it prints as JSON is
 kept in FOLDER/STEP.json together with the command, its time and the fingerprint of the code. A step that is there
-already, of the same command and code, is not done again.
+already, of the same command and model code, is not done again unless `--again` asks for it by name.
 """
 
 import argparse
@@ -135,8 +135,11 @@ def design(size: Size, world: World, folder: Path) -> str:
     return str(path)
 
 
-def run_all(size: Size, scenario: str, folder: Path, workers: int | None = None) -> None:
-    """Do every step that the folder does not hold yet; RunFailure where one fails, those before it are kept."""
+def run_all(size: Size, scenario: str, folder: Path, workers: int | None = None, again: Sequence[str] = ()) -> None:
+    """Do every step that the folder does not hold yet, and those of `again`, of which "all" means all.
+
+    UserError for a step that there is not, RunFailure where one fails: those before it are kept.
+    """
     from experiments.fingerprint import fingerprint
 
     try:
@@ -144,13 +147,16 @@ def run_all(size: Size, scenario: str, folder: Path, workers: int | None = None)
         todo = steps(size, scenario, folder)
     except OSError as error:
         raise RunFailure(f"cannot write to {folder}: {error.strerror}") from error
+    names = [step.name for step in todo]
+    if unknown := sorted({*again} - {"all", *names}):
+        raise UserError(f"there is no step {unknown[0]!r}; there are {', '.join(names)}")
     _drop_other_code(folder / "sweep", fingerprint())
-    listed = {"size": size.name, "scenario": scenario, "steps": [step.name for step in todo]}
+    listed = {"size": size.name, "scenario": scenario, "steps": names}
     _write(folder / LIST, json.dumps(listed, indent=1))
     for step in todo:
         known = {"command": step.command, "size": size.name, "scenario": scenario, "fingerprint": fingerprint()}
         path = folder / f"{step.name}.json"
-        if _is_done(path, known):
+        if not {"all", step.name} & {*again} and _is_done(path, known):
             print(f"{step.name}: is there", flush=True)
             continue
         print(f"{step.name}: {step.command}", flush=True)
@@ -204,9 +210,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("results/experiments"))
     parser.add_argument("--docs", type=Path, help="folder in which experiments.md is written anew")
     parser.add_argument("--workers", type=int, help="processes; as many as the machine has by default")
+    parser.add_argument(
+        "--again", nargs="+", default=[], metavar="STEP", help="steps that are done anew; `all` for all"
+    )
     asked = parser.parse_args(arguments)
     try:
-        run_all(SIZES[asked.size], asked.scenario, asked.results, asked.workers)
+        run_all(SIZES[asked.size], asked.scenario, asked.results, asked.workers, asked.again)
         if asked.docs is not None:
             from experiments.docs_experiments import write_page
 

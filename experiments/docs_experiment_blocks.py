@@ -80,7 +80,8 @@ def _flips(claim: Mapping[str, Any]) -> str:
 
 def faults_made(results: "Results") -> str:
     """Say what made the check of planted faults."""
-    return made(results, "faults", f"{results['faults']['replicates']} replicates")
+    said = results["faults"]
+    return made(results, "faults", f"{said['replicates']} replicates, up to {said['most_replicates']} where unsure")
 
 
 def faults_table(results: "Results") -> str:

@@ -89,7 +89,7 @@ def page(results: Results) -> str:
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise RunFailure(
                 f"the results in {results.folder} lack what the block {found[1]!r} needs ({error!r}): "
-                "they were made by another version; run all experiments again"
+                "they were made by another version; do that step anew with `--again STEP`"
             ) from error
 
     return BLOCK.sub(fill, TEMPLATE.read_text(encoding="utf-8"))
