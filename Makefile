@@ -7,7 +7,7 @@ VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test setup docs lock clean
+.PHONY: run test setup docs experiments lock clean
 run: $(VENV)/.ready
 	@$(BIN)/watersellers run $(ARGS)
 
@@ -32,6 +32,11 @@ $(VENV)/.ready: pyproject.toml requirements.lock | $(UV)
 docs: $(VENV)/.ready
 	@$(UV) pip install --quiet --python $(BIN)/python --constraint requirements.lock "zensical"
 	@$(BIN)/python -m experiments.docs_tables && $(BIN)/zensical build
+
+SIZE ?= quick
+RESULTS ?= results/experiments-$(SIZE)
+experiments: $(VENV)/.ready
+	@$(BIN)/python -m experiments.all_experiments --size $(SIZE) --results $(RESULTS) --docs docs $(ARGS)
 
 lock: | $(UV)
 	$(UV) pip compile --quiet --universal --upgrade --all-extras --group dev --generate-hashes --no-header --no-annotate --output-file requirements.lock pyproject.toml

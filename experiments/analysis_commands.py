@@ -194,6 +194,7 @@ def _show_discovery(found: "Discovery", cases: Any, files: dict[str, str], as_js
                 path: (list(limit) if isinstance(limit, tuple) else sorted(map(str, limit)))
                 for path, limit in box.limits.items()
             },
+            "limit_words": {path: limit_words(limit, cases[path]) for path, limit in box.limits.items()},
             "p_values": dict(found.p_values),
             "text": discovery_lead(found, cases).replace("`", ""),
             "files": files,

@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.errors import RunFailure, UserError
 from experiments.paired import Crew, Failed, Job
-from experiments.statistics import Interval, variance_reduction
+from experiments.statistics import FEWEST_FOR_VARIANCES, Interval, variance_reduction
 
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
@@ -51,8 +51,8 @@ def variance_gains(
     from experiments.claim_files import World
     from experiments.runs import resolved
 
-    if replicates < 3:
-        raise UserError(f"replicates must be at least 3, not {replicates}")
+    if replicates < FEWEST_FOR_VARIANCES:
+        raise UserError(f"replicates must be at least {FEWEST_FOR_VARIANCES}, not {replicates}")
     base = resolved(spec, None, months)
     other = World(set=changes) if changes else World(without=tuple(base.events))
     specs = [other.build(base), base]
@@ -63,8 +63,8 @@ def variance_gains(
         jobs = [Job(each, root, r, last, measure, (tuple(outcomes),)) for r in range(replicates) for each in specs]
         runs = crew.run(jobs)
     pairs = [p for p in zip(runs[::2], runs[1::2], strict=True) if not any(isinstance(run, Failed) for run in p)]
-    if len(pairs) < 3:
-        raise RunFailure(f"{base.name}: fewer than three pairs of runs went through")
+    if len(pairs) < FEWEST_FOR_VARIANCES:
+        raise RunFailure(f"{base.name}: only {len(pairs)} pairs of runs went through")
     values = np.array(pairs, dtype=np.float64)
     return [Gain(name, gain(values[:, 0, i], values[:, 1, i])) for i, name in enumerate(outcomes)]
 
@@ -84,4 +84,4 @@ def measure(chain: "ValueChain", names: Sequence[str]) -> list[float]:
 def gain(treated: "np.typing.NDArray[np.float64]", control: "np.typing.NDArray[np.float64]") -> Interval | None:
     """Return the gain of the replicates in which both worlds are known, None where there is none to measure."""
     known = np.isfinite(treated) & np.isfinite(control)
-    return variance_reduction(treated[known], control[known]) if known.sum() >= 3 else None
+    return variance_reduction(treated[known], control[known]) if known.any() else None

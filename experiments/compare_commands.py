@@ -144,7 +144,8 @@ def _show_comparison(found: "Comparison", sides: "Sides", files: dict[str, str],
     from experiments.outcomes import TIER_ORDER
 
     if as_json:
-        print(json.dumps(comparison_data(found, sides) | {"files": files}, indent=2, allow_nan=False))
+        content = comparison_data(found, sides) | {"text": comparison_lead(found, sides), "files": files}
+        print(json.dumps(content | {"tiers": dict(tier_rows(found))}, indent=2, allow_nan=False))
         return
     from rich.console import Console
 

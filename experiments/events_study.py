@@ -170,8 +170,13 @@ class ShockResult:
         """Return the result as JSON can hold it."""
         from dataclasses import asdict
 
+        from experiments.shock_report import called, reading, relative
         from experiments.summaries import plain
 
+        rows = [
+            {**row, "words": called(self, row["outcome"]), "relative": relative(self, row["outcome"])}
+            for row in self.table().reset_index().to_dict("records")
+        ]
         content: dict[str, Any] = plain(
             {
                 "shock": self.shock.name,
@@ -182,9 +187,10 @@ class ShockResult:
                 "replicates": self.replicates,
                 "runs_failed": self.runs_failed,
                 "equity_reaction": dict(self.reaction),
-                "table": self.table().reset_index().to_dict("records"),
+                "reading": reading(self),
+                "table": rows,
                 "variance_reduction": self.variance_reduction().to_dict("records"),
-                "path": [asdict(each) for each in self.path()],
+                "path": [{**asdict(each), "name": self.names[each.firm]} for each in self.path()],
             }
         )
         return content

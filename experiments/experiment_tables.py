@@ -72,7 +72,7 @@ def _against(result: "MonetisationResult", app: str) -> "Table":
     """Return the table of paired differences to the control."""
     from experiments.monetisation_report import COLUMNS
 
-    outcomes = ("operating_profit", "users", "surplus", "labs_revenue")
+    outcomes = ("operating_profit", "profit_per_user", "users", "surplus")
     table = _table(f"{result.names[app]} against {result.control}: difference, 95 % interval; * p < 0.05 after Holm")
     table.add_column("arm", no_wrap=True)
     for name in outcomes:

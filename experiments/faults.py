@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from experiments.verdicts import Finding
 
 SCENARIO = "toy"
+MOST = 16
+"""Replicates at most of a verdict that seems to change from or to inconclusive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,7 @@ class FaultsResult:
             {
                 "fingerprint": fingerprint(),
                 "replicates": QUICK,
+                "most_replicates": MOST,
                 "passed": self.passed,
                 "faults": faults,
                 "checks": self._rows(),
@@ -261,22 +264,36 @@ def check_faults(
     workers: int | None = None,
     progress: "Progress | None" = None,
 ) -> FaultsResult:
-    """Plant faults and test claims on the broken models: all that the fault's scenario can test, or its own only."""
+    """Plant faults and test claims on the broken models: all that the fault's scenario can test, or its own only.
+
+    A verdict that seems to change from or to inconclusive is tested again in both models with more replicates, up to
+    16: a claim whose effect lies at its threshold changes its verdict with the draw, whatever is broken.
+    """
     from experiments.hypothesis_tests import Court
 
     checks: list[FaultCheck] = []
-    sound: dict[str, dict[str, Finding]] = {}
+    sound: dict[str, tuple[Court, dict[str, Finding]]] = {}
     planted = chosen(faults)
     with Crew(workers, progress) as crew:
         for fault in planted:
             own = list(fault.claims) if diagonal or fault.scenario != SCENARIO else None
-            known = sound.setdefault(fault.scenario, {})
             claims = load_claims(own, scenario=fault.scenario)
+            court, known = sound.setdefault(fault.scenario, (Court(crew, None, {}, None, vary=False), {}))
             if missing := [claim for claim in claims if claim.id not in known]:
-                known |= Court(crew, None, {}, None, vary=False).settle(missing, quick=True, most=None)
-            broken = Court(crew, None, {}, fault, vary=False).settle(claims, quick=True, most=None)
+                known |= court.settle(missing, quick=True, most=None)
+            faulty = Court(crew, None, {}, fault, vary=False)
+            broken = faulty.settle(claims, quick=True, most=None)
+            if unsure := [claim for claim in claims if _unsure(known[claim.id], broken[claim.id])]:
+                known |= court.settle(unsure, quick=False, most=MOST)
+                broken |= faulty.settle(unsure, quick=False, most=MOST)
             checks += [_check(fault, claim.id, known[claim.id], broken[claim.id]) for claim in claims]
     return FaultsResult(tuple(checks))
+
+
+def _unsure(sound: "Finding", broken: "Finding") -> bool:
+    """Whether a verdict changed from or to inconclusive."""
+    verdicts = {sound.verdict, broken.verdict}
+    return len(verdicts) == 2 and "inconclusive" in verdicts
 
 
 def _check(fault: Fault, claim: str, sound: "Finding", broken: "Finding") -> FaultCheck:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import formats as f
 from experiments.charts import inline
-from experiments.faults import FAULTS, FaultCheck, FaultsResult
+from experiments.faults import FAULTS, MOST, FaultCheck, FaultsResult
 
 if TYPE_CHECKING:
     import altair as alt
@@ -32,7 +32,7 @@ def rows(result: FaultsResult) -> list[list[str]]:
         others += [f"{c.claim} (UNRELATED): {_turn(c)}" for c in result.of(name, "stray")]
         words = fault.words if fault.scenario == "toy" else f"{fault.words} (on {fault.scenario})"
         failed = result.of(name, "missed", "stray")
-        found.append([name, words, own, ", ".join(others) or "none", "FAILED" if failed else "ok"])
+        found.append([name, words, own, ", ".join(others) or "none", "FAIL" if failed else "ok"])
     return found
 
 
@@ -83,7 +83,7 @@ def report(result: FaultsResult) -> "Report":
     from experiments.reports import Report
     from experiments.verdicts import QUICK
 
-    facts = {"check": "passed" if result.passed else "FAILED", "replicates": str(QUICK)}
+    facts = {"check": "passed" if result.passed else "FAILED", "replicates": f"{QUICK}, {MOST} where unsure"}
     page = Report("Planted faults", lead(result), facts)
     section = page.section("What each broken model upsets")
     section.text(

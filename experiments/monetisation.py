@@ -39,6 +39,7 @@ COMPARED = (
     "revenue",
     "compute_cost",
     "operating_profit",
+    "profit_per_user",
     "total_profit",
     "gross_margin",
     "paid_share",
@@ -50,6 +51,8 @@ COMPARED = (
     "chips_revenue",
 )
 """Outcomes whose differences to the control are tested, all arms and outcomes together."""
+SPANNED = ("users", "paid_share", "gross_margin", "operating_profit", "profit_per_user")
+"""Outcomes that are also saved with the interval of their mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,20 @@ class MonetisationResult:
         columns = ["app", "arm", "outcome"]
         return pd.DataFrame(rows).set_index(columns) if rows else pd.DataFrame(columns=columns)
 
+    def intervals(self) -> "pd.DataFrame":
+        """Return the means of some outcomes with their 95 % intervals, a row an app, arm and outcome."""
+        import pandas as pd
+
+        rows = []
+        for app in self.apps:
+            for arm in self.arms:
+                for name in SPANNED:
+                    found = self.interval(arm.name, app, name)
+                    spans = (found.estimate, found.low, found.high) if found else (math.nan,) * 3
+                    row = {"app": app, "arm": arm.name, "outcome": name}
+                    rows.append(row | dict(zip(("mean", "low", "high"), spans, strict=True)))
+        return pd.DataFrame(rows)
+
     def variance_reduction(self) -> "pd.DataFrame":
         """Return how many times the variance of each difference is larger without common chance, with intervals.
 
@@ -220,7 +237,9 @@ class MonetisationResult:
             "control": self.control,
             "arms": {arm.name: {"title": arm.title, "source": arm.source} for arm in self.arms},
             "units": UNITS,
+            "names": dict(self.names),
             "outcomes": table,
+            "intervals": self.intervals().to_dict("records"),
             "differences": self.differences().reset_index().to_dict("records"),
             "variance_reduction": self.variance_reduction().to_dict("records"),
             "by_region": self.by_region().reset_index().to_dict("records"),

@@ -31,6 +31,7 @@ COLUMNS: dict[str, tuple[str, Any]] = {
     "gross_margin": ("gross margin", f.percent),
     "operating_profit": ("profit", f.money),
     "operating_margin": ("operating margin", f.percent),
+    "profit_per_user": ("profit per user", f.money),
     "runway": ("runway", f.digits),
     "trust": ("trust", f.digits),
     "survived": ("survived", f.percent),
@@ -150,7 +151,13 @@ def _arm_table(section: "Section", result: "MonetisationResult", app: str) -> No
 def _difference_table(section: "Section", result: "MonetisationResult", app: str) -> None:
     rows = []
     for each in result.comparisons:
-        if each.app == app and each.outcome in ("users", "operating_profit", "surplus", "labs_revenue"):
+        if each.app == app and each.outcome in (
+            "users",
+            "operating_profit",
+            "profit_per_user",
+            "surplus",
+            "labs_revenue",
+        ):
             interval = each.difference.interval
             write = COLUMNS[each.outcome][1]
             rows.append([each.arm, each.outcome.replace("_", " "), write(interval.estimate),

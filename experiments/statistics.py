@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Verdict = Literal["supported", "refuted", "inconclusive"]
 RESAMPLES = 4_999
 FEWEST_FOR_BCA = 10
+FEWEST_FOR_VARIANCES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def variance_reduction(
     `treated` and `control` belong to the same replicates, in the same order. Over all pairs of two different
     replicates, which share no chance, the variance of treated minus control is the sum of both variances; over
     the pairs of the same replicate it is that of the paired difference. The interval is the percentile interval of
-    resampled replicates, widened like that of a mean. None where either variance is zero, or below three replicates.
+    resampled replicates, widened like that of a mean. None where either variance is zero, or below five replicates.
     """
     import numpy as np
 
@@ -122,7 +123,7 @@ def variance_reduction(
         return found
 
     scale = float(np.abs(a).max() + np.abs(b).max())
-    if len(a) < 3 or min(np.ptp(a - b), max(np.ptp(a), np.ptp(b))) <= 1e-12 * scale:
+    if len(a) < FEWEST_FOR_VARIANCES or min(np.ptp(a - b), max(np.ptp(a), np.ptp(b))) <= 1e-12 * scale:
         return None
     rows = np.random.default_rng(seed).integers(0, len(a), (RESAMPLES, len(a)))
     resampled = ratios(a[rows], b[rows])

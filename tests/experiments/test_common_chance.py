@@ -34,15 +34,15 @@ def test_the_gain_on_toy_is_that_of_replicates_that_share_nothing() -> None:
 
 
 def test_an_outcome_without_chance_has_no_gain() -> None:
-    (found,) = variance_gains("toy", ["failures"], CHANGES, months=2, replicates=3, workers=1)
+    (found,) = variance_gains("toy", ["failures"], CHANGES, months=2, replicates=5, workers=1)
     assert found.ratio is None
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
     with pytest.raises(UserError, match="no outcome 'profits'"):
-        variance_gains("toy", ["profits"], CHANGES, months=2, replicates=3, workers=1)
-    with pytest.raises(UserError, match="at least 3"):
-        variance_gains("toy", OUTCOMES, CHANGES, replicates=2)
+        variance_gains("toy", ["profits"], CHANGES, months=2, replicates=5, workers=1)
+    with pytest.raises(UserError, match="at least 5"):
+        variance_gains("toy", OUTCOMES, CHANGES, replicates=4)
 
 
 def test_monetise_says_what_common_chance_is_worth() -> None:

@@ -3,19 +3,21 @@
 import io
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from experiments.claim_files import load_claims, shipped
+from experiments.claim_files import Claim, load_claims, shipped
 from experiments.cli import main
 from experiments.errors import UserError
 from experiments.experiment_tables import print_faults
 from experiments.faults import FAULTS, SCENARIO, FaultCheck, FaultsResult, check_faults, chosen
 from experiments.faults_report import lead, rows
-from experiments.hypothesis_tests import hypotheses
+from experiments.hypothesis_tests import Court, hypotheses
 from experiments.statistics import Verdict
+from experiments.verdicts import Finding
 
 ON_TOY = [name for name, fault in FAULTS.items() if fault.scenario == SCENARIO]
 CHEAP = ["no-news", "loyal-users", "no-freeze", "perfect-hosts", "equal-appetites"]
@@ -82,8 +84,24 @@ def test_what_a_fault_did_is_named_and_judged() -> None:
     assert [check.kind for check in result.checks] == ["upset", "kept", "missed", "related", "stray"]
     assert [check.passed for check in result.checks] == [True, True, False, True, False]
     assert not result.passed
-    assert [row[-1] for row in rows(result)] == ["ok", "FAILED"]
+    assert [row[-1] for row in rows(result)] == ["ok", "FAIL"]
     assert "1 of 2 planted faults" in lead(result)
+
+
+def test_a_verdict_that_wavers_is_tested_with_more_replicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[bool, bool, int]] = []
+
+    def settle(court: Court, claims: Sequence[Claim], quick: bool, most: int | None) -> dict[str, Finding]:
+        broken = court._fault is not None
+        asked.append((broken, quick, len(claims)))
+        said: Verdict = "inconclusive" if broken and quick else "supported"
+        return {claim.id: Finding(claim.statement, None, said, 0, 0) for claim in claims}
+
+    monkeypatch.setattr(Court, "settle", settle)
+    result = check_faults(["no-news"], workers=1)
+    every = len(load_claims(scenario=SCENARIO))
+    assert asked == [(False, True, every), (True, True, every), (False, False, every), (True, False, every)]
+    assert {check.kind for check in result.checks} == {"kept", "missed"}
 
 
 def test_the_result_of_faults_can_be_read_and_written(tmp_path: Path) -> None:
@@ -96,7 +114,7 @@ def test_the_result_of_faults_can_be_read_and_written(tmp_path: Path) -> None:
     console = Console(record=True, width=200, file=io.StringIO())
     print_faults(console, result)
     text = console.export_text()
-    assert "FAILED" in text and "equity-order: supported to refuted" in text
+    assert "FAIL" in text and "equity-order: supported to refuted" in text
 
 
 def test_the_command_writes_table_json_and_report(

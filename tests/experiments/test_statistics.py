@@ -135,8 +135,9 @@ def test_the_gain_of_common_chance_is_measured_with_its_interval() -> None:
         assert found is not None
         held += found.low <= 10.0 <= found.high
     assert 0.88 <= held / 200 <= 0.99
-    assert variance_reduction([1.0, 2.0, 3.0], [2.0, 3.0, 4.0]) is None
-    assert variance_reduction([1.0, 1.0, 1.0], [2.0, 2.0, 2.0]) is None
-    assert variance_reduction([1.0, 2.0], [2.0, 4.0]) is None
+    x = np.arange(8.0)
+    assert variance_reduction(x, x + 1.0) is None
+    assert variance_reduction(np.ones(8), np.full(8, 2.0)) is None
+    assert variance_reduction(x[:4], x[:4] ** 2) is None
     with pytest.raises(UserError, match="the same replicates"):
         variance_reduction([1.0, 2.0, 3.0], [1.0, 2.0])
