@@ -31,7 +31,7 @@ def sensitivity_command(
     /,
     *,
     outcome: str | None = None,
-    method: Literal["morris", "sobol"] | None = None,
+    method: Literal["sobol", "morris"] | None = None,
     sweep: str | None = None,
     out: Path | None = None,
     as_json: Json = False,
