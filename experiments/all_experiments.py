@@ -64,7 +64,8 @@ class World:
 
 
 SIZES = {
-    "quick": Size("quick", 5, 24, 5, ("--quick",), ("no-news", "no-make-or-buy", "loyal-users", "panic"), 16),
+    "quick": Size("quick", 5, 24, 5, ("--quick",), ("no-news", "no-make-or-buy", "loyal-users", "euphoria"), 16),
+    "middle": Size("middle", 10, 24, 8, ("--quick",), ("no-news", "no-make-or-buy", "loyal-users", "euphoria"), None),
     "full": Size("full", 16, 24, 12, (), (), None),
 }
 WORLDS = {

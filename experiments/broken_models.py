@@ -81,12 +81,12 @@ class LostSaving(ValueChain):
             self.labs[lab].efficiency = efficiency
 
 
-class PanicDemand(ValueChain):
-    """Everybody stops buying compute on efficiency news."""
+class EuphoricDemand(ValueChain):
+    """Everybody buys twice the compute on efficiency news, whatever it costs."""
 
     def demand_boost(self, region: str) -> float:
-        """Return a tenth from the first news on."""
-        return 0.1 if self.timeline.shocks else super().demand_boost(region)
+        """Return two from the first news on."""
+        return 2.0 if self.timeline.shocks else super().demand_boost(region)
 
 
 class FundedDemand(ValueChain):
@@ -106,11 +106,14 @@ class OpenBorders(ValueChain):
         self.timeline.export.clear()
 
 
-class NoCommissions(ValueChain):
-    """No new interaction takes place."""
+class GenerousMerchants(ValueChain):
+    """Merchants leave apps half of what is bought through them, and apps keep it from their groups."""
 
     def open_interaction(self, region: str, commission: float, willingness: float) -> None:
-        """Do nothing."""
+        """Open it at a commission of a half; no app pays into its group any more."""
+        super().open_interaction(region, 0.5 if commission > 0.0 else 0.0, willingness)
+        for members in self.members.values():
+            members[:] = [firm for firm in members if firm.agent_id not in self.apps]
 
 
 class NoFreeze(ValueChain):

@@ -22,7 +22,14 @@ BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 def pages() -> dict[str, str]:
     """Return the text of every generated page by file name."""
-    return {"parameters.md": parameters_page(), "mechanisms.md": mechanisms_page(), "api.md": api_page()}
+    from experiments.docs_calibration import calibration_page
+
+    return {
+        "parameters.md": parameters_page(),
+        "mechanisms.md": mechanisms_page(),
+        "api.md": api_page(),
+        "calibration.md": f"{WRITTEN}\n\n{calibration_page()}\n",
+    }
 
 
 def main() -> None:

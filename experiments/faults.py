@@ -87,7 +87,13 @@ _ALL = (
         model=f"{_BROKEN}:NoQuotas",
     ),
     Fault("lost-saving", ("jevons",), "savings never arrive", related=("no-collapse",), model=f"{_BROKEN}:LostSaving"),
-    Fault("panic", ("no-collapse",), "demand collapses on news", related=("jevons",), model=f"{_BROKEN}:PanicDemand"),
+    Fault(
+        "euphoria",
+        ("no-collapse",),
+        "demand doubles on news",
+        related=("jevons",),
+        model=f"{_BROKEN}:EuphoricDemand",
+    ),
     Fault(
         "no-ad-response",
         ("ads-trust", "too-many-ads"),
@@ -124,8 +130,8 @@ _ALL = (
         model=f"{_BROKEN}:GenerousHosts",
     ),
     Fault("loyal-users", ("bought-users",), "bought users never review", {"consumers.*.trial_review": 0.0}),
-    Fault("no-commissions", ("new-interaction",), "merchants pay nothing", related=("subscription-poor",),
-          model=f"{_BROKEN}:NoCommissions"),
+    Fault("generous-merchants", ("new-interaction",), "merchants leave apps half, and groups get none of it",
+          related=("subscription-poor",), model=f"{_BROKEN}:GenerousMerchants"),
     Fault("no-freeze", ("glut",), "demand never freezes", model=f"{_BROKEN}:NoFreeze"),
     Fault("funded-demand", ("funding",), "demand follows the investors' inflow", model=f"{_BROKEN}:FundedDemand"),
     Fault(

@@ -68,9 +68,9 @@ def _made_up() -> FaultsResult:
     said: list[tuple[str, str, Verdict, Verdict]] = [
         ("no-news", "equity-order", "supported", "refuted"),
         ("no-news", "jevons", "supported", "supported"),
-        ("panic", "no-collapse", "supported", "supported"),
-        ("panic", "jevons", "supported", "inconclusive"),
-        ("panic", "glut", "refuted", "supported"),
+        ("euphoria", "no-collapse", "supported", "supported"),
+        ("euphoria", "jevons", "supported", "inconclusive"),
+        ("euphoria", "glut", "refuted", "supported"),
     ]
     checks = [
         FaultCheck(fault, claim, sound, broken, claim in FAULTS[fault].claims, claim in FAULTS[fault].related, 1.0, 0.5)
@@ -107,7 +107,7 @@ def test_a_verdict_that_wavers_is_tested_with_more_replicates(monkeypatch: pytes
 def test_the_result_of_faults_can_be_read_and_written(tmp_path: Path) -> None:
     result = _made_up()
     content = json.loads(result.save(tmp_path / "result.json").read_text())
-    assert content["passed"] is False and content["faults"]["panic"]["words"] == FAULTS["panic"].words
+    assert content["passed"] is False and content["faults"]["euphoria"]["words"] == FAULTS["euphoria"].words
     assert {row["kind"] for row in content["checks"]} == {"upset", "kept", "missed", "related", "stray"}
     page = result.to_html(tmp_path / "report.html").read_text()
     assert "demand collapses on news" in page and "glut (UNRELATED)" in page
