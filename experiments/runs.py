@@ -73,7 +73,7 @@ class RunResult:
     def dates(self) -> "NDArray[np.datetime64]":
         """First day of every month, (months,)."""
         first = np.datetime64(self.spec.start, "M")
-        return (first + np.arange(self.months)).astype("datetime64[D]")
+        return (first + np.arange(self.months).astype("timedelta64[M]")).astype("datetime64[D]")
 
     def members(self, tier: str) -> list[int]:
         """Return the places of a tier's firms in the panel."""

@@ -26,9 +26,9 @@ def chart(result: "ShockResult", outcome: str) -> "alt.LayerChart":
     for month in range(result.months):
         found = result.difference(outcome, month)
         if found is not None and math.isfinite(found.low):
-            date = f"{(first + month).astype('datetime64[D]')}T00:00:00"
+            date = f"{(first + np.timedelta64(month, 'M')).astype('datetime64[D]')}T00:00:00"
             rows.append({"date": date, "value": found.estimate, "low": found.low, "high": found.high})
-    day = f"{(first + result.month).astype('datetime64[D]')}T00:00:00"
+    day = f"{(first + np.timedelta64(result.month, 'M')).astype('datetime64[D]')}T00:00:00"
     unit = "%" if relative(result, outcome) else ".3~s"
     axis = alt.Axis(format=unit)
     x = alt.X("date:T", title=None, axis=alt.Axis(format="%b %y"))
