@@ -91,7 +91,7 @@ _ALL = (
         "euphoria",
         ("no-collapse",),
         "demand doubles on news",
-        related=("jevons",),
+        related=("jevons", "glut"),
         model=f"{_BROKEN}:EuphoricDemand",
     ),
     Fault(
