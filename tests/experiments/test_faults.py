@@ -70,7 +70,7 @@ def _made_up() -> FaultsResult:
         ("no-news", "jevons", "supported", "supported"),
         ("euphoria", "no-collapse", "supported", "supported"),
         ("euphoria", "jevons", "supported", "inconclusive"),
-        ("euphoria", "glut", "refuted", "supported"),
+        ("euphoria", "quota", "refuted", "supported"),
     ]
     checks = [
         FaultCheck(fault, claim, sound, broken, claim in FAULTS[fault].claims, claim in FAULTS[fault].related, 1.0, 0.5)
@@ -110,7 +110,7 @@ def test_the_result_of_faults_can_be_read_and_written(tmp_path: Path) -> None:
     assert content["passed"] is False and content["faults"]["euphoria"]["words"] == FAULTS["euphoria"].words
     assert {row["kind"] for row in content["checks"]} == {"upset", "kept", "missed", "related", "stray"}
     page = result.to_html(tmp_path / "report.html").read_text()
-    assert FAULTS["euphoria"].words in page and "glut (UNRELATED)" in page
+    assert FAULTS["euphoria"].words in page and "quota (UNRELATED)" in page
     console = Console(record=True, width=200, file=io.StringIO())
     print_faults(console, result)
     text = console.export_text()
