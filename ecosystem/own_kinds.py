@@ -56,7 +56,7 @@ def load_module(file: Path) -> str:
             raise ValueError("it is no Python file: its name must end in .py")
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    except Exception as error:
+    except Exception as error:  # a user's file may raise anything; it is named
         raise ValueError(f"modules: {file} cannot be loaded: {type(error).__name__}: {error}") from error
     _loaded[file] = digest, [name for name, kind in KINDS.items() if kind.file == file]
     return digest

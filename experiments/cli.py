@@ -70,7 +70,7 @@ def _status(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except Exception as error:
+    except Exception as error:  # the last place: what is no fault of the user goes on up
         status = _status_of(error)
         if status is None:
             raise

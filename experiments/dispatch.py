@@ -120,7 +120,7 @@ class Dispatch:
             raise RunFailure(
                 "the cluster's scheduler is gone: finished runs are kept, repeat the command when a new one is up"
             ) from None
-        except Exception as error:
+        except Exception as error:  # engines differ in what a dead worker raises; others go on up
             if self._workers.died(error):
                 return False
             raise

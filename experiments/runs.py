@@ -302,7 +302,7 @@ def run(
                 if progress is not None:
                     progress(chain.month, last)
             return result_of(chain)
-        except Exception as error:
+        except Exception as error:  # any failure gets its month, seed and replicate
             where = f"month {chain.month}, seed {chain.root_seed}, replicate {replicate}"
             raise RunFailure(f"{loaded.name}: the run broke off in {where}: {_words(error)}") from error
         finally:

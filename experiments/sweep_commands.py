@@ -107,7 +107,7 @@ def replay_command(key: str, /, *, store: Path, out: Path | None = None, as_json
         found = replay(opened, found_key)
     except UserError:
         raise
-    except Exception as error:
+    except Exception as error:  # replaying a failed run: its error is the answer
         import traceback
 
         traceback.print_exception(error)

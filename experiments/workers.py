@@ -180,7 +180,7 @@ class InProcess:
         done: Future[Report] = Future()
         try:
             done.set_result(run_chunk(work, runs))
-        except Exception as error:
+        except Exception as error:  # as a pool does: it is raised where the result is read
             done.set_exception(error)
         return done
 
