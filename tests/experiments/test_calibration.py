@@ -168,3 +168,19 @@ def test_a_parameter_of_one_target_names_one_that_is_computed() -> None:
     known = {check.id for check in targets(searched=False)}
     alone = [each for each in free_parameters() if each.alone is not None]
     assert alone and {each.alone for each in alone} <= known
+
+
+def test_the_opening_can_be_fitted_all_over_the_ranges() -> None:
+    from scipy.stats.qmc import LatinHypercube
+
+    from ecosystem.model import ValueChain
+
+    base, free = Spec.load("2025"), free_parameters("2025")
+    for row in LatinHypercube(len(free), rng=1).random(24).tolist():
+        values = {each.name: each.value(place) for each, place in zip(free, row, strict=True)}
+        more = {f"consumers.{r}.price_scale": 0.05 + 0.25 * row[i] for i, r in enumerate(("west", "china"))}
+        chain = ValueChain(base.with_overrides(overrides(base, values, free) | more))
+        for market in chain.consumer_markets.values():
+            for app in market.apps:
+                assert not app.alive or market.usage(app).users == pytest.approx(app.spec.users, rel=1e-9)
+        chain.release()
