@@ -147,7 +147,13 @@ def _compared_stores(a: Path, b: Path, sweep_a: str | None, sweep_b: str | None)
 
 
 def _show_comparison(found: "Comparison", sides: "Sides", files: dict[str, str], as_json: bool) -> None:
-    from experiments.comparison_report import comparison_data, comparison_lead, parameter_rows, tier_rows
+    from experiments.comparison_report import (
+        comparison_data,
+        comparison_lead,
+        counted_parameters,
+        parameter_rows,
+        tier_rows,
+    )
     from experiments.outcomes import TIER_ORDER
 
     if as_json:
@@ -167,9 +173,7 @@ def _show_comparison(found: "Comparison", sides: "Sides", files: dict[str, str],
             tiers.add_row(words, *cells)
         console.print(tiers)
     if found.parameters:
-        table = lean_table(
-            f"{len(found.parameters)} parameters differ", "parameter", "A", "B", wrap=True, whole_names=True
-        )
+        table = lean_table(counted_parameters(found), "parameter", "A", "B", wrap=True, whole_names=True)
         for row in parameter_rows(found):
             table.add_row(*(cell.replace("[", r"\[") for cell in row))
         console.print(table)

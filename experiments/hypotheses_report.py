@@ -41,7 +41,7 @@ def chart(result: "HypothesesResult") -> "alt.LayerChart":
         y=alt.Y("claim:N", sort=order, title=None, axis=alt.Axis(labelLimit=220)),
         tooltip=["statement:N", "verdict:N", alt.Tooltip("effect:Q", format=".4~g")],
     )
-    x = alt.X("distance:Q", title="effect beyond its threshold, in half widths of its interval")
+    x = alt.X("distance:Q", title="effect beyond its threshold, half widths")
     bar = base.mark_bar().encode(x=x, color=colour)
     lines = alt.Chart(inline([{}])).mark_rule(strokeDash=[4, 3], style="strong")
     ends = [lines.encode(x=alt.datum(end)) for end in (-1, 1)]
@@ -56,8 +56,8 @@ def report(result: "HypothesesResult") -> "Report":
 
     counts = {name: sum(v == name for v in result.verdicts.values()) for name in VERDICTS}
     words = f.listed([f"{number} {name}" for name, number in counts.items() if number])
-    lead = f"Of {len(result.judgements)} claims {words}. A claim is supported when the whole interval of its effect "
-    lead += "lies beyond the smallest effect that counts, refuted when it lies wholly short of it."
+    lead = f"Of {len(result.judgements)} claims tested: {words}. A claim is supported when the whole interval of its "
+    lead += "effect lies beyond the smallest effect that counts, refuted when it lies wholly short of it."
     facts = {"seed": str(result.seed), "depth": "quick: few replicates, main tests only" if result.quick else "full"}
     if result.fault:
         facts["planted fault"] = result.fault
@@ -71,7 +71,7 @@ def report(result: "HypothesesResult") -> "Report":
         f"{FARTHEST:.0f}.",
         wide=True,
     )
-    heads = ["claim", "verdict", "effect", "interval", "threshold", "replicates", "needed"]
+    heads = ["claim", "verdict", "effect", "95 % interval", "must be", "replicates", "needed"]
     section.table("All claims", heads, [_row(each) for each in result.judgements])
     for each in result.judgements:
         _claim(page.section(each.claim.id), each)
@@ -86,7 +86,8 @@ def _row(each: "Judgement") -> list[str]:
         else ["", ""]
     )
     counts = [str(interval.n) if interval else "0", str(each.main.needed) if each.main.needed else "settled"]
-    return [each.claim.id, each.verdict, *said, f.digits(each.claim.threshold), *counts]
+    threshold = f"{'>' if each.claim.above else '<'} {f.digits(each.claim.threshold)}"
+    return [each.claim.id, each.verdict, *said, threshold, *counts]
 
 
 def _claim(section: "Section", each: "Judgement") -> None:
@@ -97,7 +98,7 @@ def _claim(section: "Section", each: "Judgement") -> None:
         section.text(claim.note)
     if each.conditions:
         rows = [[one.label, one.verdict, *_interval(one.interval)] for one in each.conditions]
-        section.table("Under other conditions", ["condition", "verdict", "effect", "interval"], rows)
+        section.table("Under other conditions", ["condition", "verdict", "effect", "95 % interval"], rows)
     for sensitivity in each.sensitivities:
         note = (
             f"{sensitivity.assumption.why}; the scenario has {sensitivity.used:g}. The band is the 95 % interval, the "

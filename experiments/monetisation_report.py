@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments import formats as f
 from experiments.arm_measures import UNITS
-from experiments.charts import inline
+from experiments.charts import ABOVE_AXIS, SHORT, axis, inline
 
 if TYPE_CHECKING:
     import altair as alt
@@ -65,7 +65,8 @@ def chart(result: "MonetisationResult", outcome: str) -> "alt.LayerChart":
     order = [arm.name for arm in result.arms]
     y = alt.Y("arm:N", sort=order, title=None, axis=alt.Axis(domain=False))
     split: dict[str, Any] = {"yOffset": alt.YOffset("app:N")} if several else {}
-    axis = alt.Axis(format=".2~s" if "USD" in UNITS[outcome] or UNITS[outcome] == "people" else ".2~f")
+    number = SHORT if "USD" in UNITS[outcome] or UNITS[outcome] == "people" else ".2~f"
+    scale = axis(number, grid=True, tickCount=5)
     base = alt.Chart(inline(rows)).encode(
         y=y,
         color=alt.Color("app:N", legend=alt.Legend() if several else None),
@@ -73,7 +74,7 @@ def chart(result: "MonetisationResult", outcome: str) -> "alt.LayerChart":
                  alt.Tooltip("low:Q", format=".4~s"), alt.Tooltip("high:Q", format=".4~s")],
         **split,
     )  # fmt: skip
-    bar = base.mark_bar(opacity=0.75).encode(x=alt.X("value:Q", title=title, axis=axis))
+    bar = base.mark_bar(opacity=0.75).encode(x=alt.X("value:Q", title=title, axis=scale))
     span = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
     height = max(len(order) * (14 + 12 * len(result.apps)), 120)
     layered: Any = alt.layer(bar, span)
@@ -192,17 +193,13 @@ def _mean(result: "MonetisationResult", arm: str, app: str, outcome: str) -> flo
 
 def _arm_table(section: "Section", result: "MonetisationResult", app: str) -> None:
     names = columns_of(result)
-    place = names.index("operating_profit")
+    names.remove("operating_profit")
     rows = []
     for arm in result.arms:
         cells = [COLUMNS[name][1](_mean(result, arm.name, app, name)) for name in names]
-        cells[place : place + 1] = [
-            _spanned(result, arm.name, app, "operating_profit"),
-            result.breaks_even(arm.name, app),
-        ]
-        rows.append([arm.title, *cells])
-    heads = [COLUMNS[name][0] for name in names]
-    heads[place : place + 1] = ["profit (95 % interval)", "breaks even"]
+        profit = [_spanned(result, arm.name, app, "operating_profit"), result.breaks_even(arm.name, app)]
+        rows.append([arm.title, *profit, *cells])
+    heads = ["profit (95 % interval)", "breaks even", *(COLUMNS[name][0] for name in names)]
     section.table(result.names[app], ["arm", *heads], rows, note=_ARMS_NOTE)
 
 
@@ -250,8 +247,8 @@ def _deciles(section: "Section", result: "MonetisationResult") -> None:
             .mark_line(point=True)
             .encode(
                 x=alt.X("decile:O", title="decile of appetite, heaviest users last"),
-                y=alt.Y("value:Q", title="revenue less compute, USD/month", axis=alt.Axis(format=".2~s")),
-                color=alt.Color("arm:N", sort=[arm.name for arm in result.arms]),
+                y=alt.Y("value:Q", title="revenue less compute, USD/month", axis=axis(SHORT)),
+                color=alt.Color("arm:N", sort=[arm.name for arm in result.arms], legend=alt.Legend(offset=ABOVE_AXIS)),
                 tooltip=["arm:N", "decile:O", alt.Tooltip("value:Q", format=".3~s")],
             )
             .properties(width="container", height=300, usermeta={"longest": max(len(arm.name) for arm in result.arms)})

@@ -88,8 +88,13 @@ def written(result: "ShockResult", outcome: str, value: float) -> str:
     if not math.isfinite(value):
         return f.NOTHING
     if relative(result, outcome):
-        return f"{100.0 * value:+.1f} %"
+        return _signed(value)
     return f"{'+' if value > 0.0 else ''}{f.count(value)}"
+
+
+def _signed(share: float) -> str:
+    """Write a share with its sign, but none for a zero."""
+    return f"{round(100.0 * share, 1) + 0.0:+.1f} %".replace("+0.0 %", "0.0 %")
 
 
 def reading(result: "ShockResult") -> str:
@@ -103,11 +108,12 @@ def reading(result: "ShockResult") -> str:
         for after in months:
             found = result.difference(outcome, result.month + after)
             if found is not None:
-                said.append(f"{written(result, outcome, found.estimate)} after {after}")
+                said.append(f"{_cell(result, outcome, found)} after {after}")
         parts.append(f"{called(result, outcome)} {f.listed(said)} months")
-    text = "; ".join(parts) + "."
+    text = f"{'; '.join(parts)}."
+    text = text[0].upper() + text[1:]
     if result.reaction:
-        day = f.listed([f"{tier} {100.0 * value:+.1f} %" for tier, value in result.reaction.items()])
+        day = f.listed([f"{tier} {_signed(value)}" for tier, value in result.reaction.items()])
         text = f"On the news of the saving alone, equity moves on the day: {day}. {text}"
     last = result.difference("serving_hours", result.month + months[-1]) if "serving_hours" in result.treated else None
     if last is not None:
@@ -132,7 +138,7 @@ def report(result: "ShockResult") -> "Report":
 
     facts = {
         "scenario": result.scenario,
-        "event in month": str(result.month),
+        "event in": f"{np.datetime64(result.start, 'M') + result.month} (month {result.month} after the opening)",
         "pairs of runs": str(result.replicates),
         "seed": str(result.seed),
         "source": result.shock.source,
@@ -142,7 +148,7 @@ def report(result: "ShockResult") -> "Report":
     section.text("Both worlds of a pair share their chance; the twin lacks the event and nothing else.")
     if result.reaction:
         heads = ["", *result.reaction]
-        cells = [f"{100.0 * value:+.1f} %" for value in result.reaction.values()]
+        cells = [_signed(value) for value in result.reaction.values()]
         section.table("Equity on the day, by tier", heads, [["response to the news", *cells]], note=ON_THE_DAY)
     for outcome in result.treated:
         section.chart(title(result, outcome), chart(result, outcome), note=_CHART_NOTE)
