@@ -81,18 +81,18 @@ def report(result: "HypothesesResult") -> "Report":
 def _row(each: "Judgement") -> list[str]:
     interval = each.main.interval
     said = (
-        [f.digits(interval.estimate), f"{f.digits(interval.low)} to {f.digits(interval.high)}"]
-        if interval
-        else ["", ""]
+        [f.count(interval.estimate), f"{f.count(interval.low)} to {f.count(interval.high)}"] if interval else ["", ""]
     )
     counts = [str(interval.n) if interval else "0", str(each.main.needed) if each.main.needed else "settled"]
-    threshold = f"{'>' if each.claim.above else '<'} {f.digits(each.claim.threshold)}"
+    threshold = f"{'>' if each.claim.above else '<'} {f.count(each.claim.threshold)}"
     return [each.claim.id, each.verdict, *said, threshold, *counts]
 
 
 def _claim(section: "Section", each: "Judgement") -> None:
     claim = each.claim
     section.text(f"{claim.statement}. Verdict on {claim.scenario}: {each.verdict}.")
+    of = ", ".join(f"{name} {value}" for name, value in claim.arguments.items())
+    section.text(f"Measured: `{claim.metric}`{f' of {of}' if of else ''}, in the metric's own unit.")
     section.text(f"Test: {claim.test} ({KINDS[claim.kind]}). Source: {claim.source}. Refuted by: {claim.refuted_by}.")
     if claim.note:
         section.text(claim.note)
@@ -120,7 +120,7 @@ def _flips(sensitivity: "Sensitivity") -> str:
 def _interval(interval: Any) -> list[str]:
     if interval is None:
         return ["", ""]
-    return [f.digits(interval.estimate), f"{f.digits(interval.low)} to {f.digits(interval.high)}"]
+    return [f.count(interval.estimate), f"{f.count(interval.low)} to {f.count(interval.high)}"]
 
 
 def _curve(each: "Judgement", sensitivity: "Sensitivity") -> "alt.LayerChart":

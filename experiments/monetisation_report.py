@@ -151,10 +151,10 @@ def _profit_words(result: "MonetisationResult") -> str:
     """Say of how many ways the interval of profit lies above zero, below, or includes it."""
     parts = []
     for app in result.apps:
-        yes, no, open_ = (len(arms) for arms in _by_verdict(result, app).values())
-        parts.append(
-            f"{result.names[app]} breaks even by {yes} ways, not by {no}" + (f", {open_} open" if open_ else "")
-        )
+        counts = {verdict: len(arms) for verdict, arms in _by_verdict(result, app).items()}
+        text = f"{result.names[app]} breaks even by {counts['yes']} of {sum(counts.values())} ways"
+        text += f", surely not by {counts['no']}" if counts["no"] else ""
+        parts.append(text + (f", {counts['open']} are open" if counts["open"] else ""))
     return "; ".join(parts)
 
 
@@ -167,6 +167,9 @@ def _ends_words(result: "MonetisationResult", outcome: str, words: str) -> str:
             continue
         most, least = (choose(known, key=known.__getitem__) for choose in (max, min))
         of = f" for {result.names[app]}" if len(result.apps) > 1 else ""
+        if write(known[most]) == write(known[least]):
+            parts.append(f"all ways alike ({write(known[most])}){of}")
+            continue
         parts.append(f"{most} ({write(known[most])}), least by {least} ({write(known[least])}){of}")
     return f"{words} {'; '.join(parts)}"
 

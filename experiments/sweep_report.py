@@ -221,8 +221,8 @@ def _failures(section: Section, content: Mapping[str, Any]) -> None:
         return
     kinds = Counter(each["error"] for each in failures)
     section.text(
-        f"{len(failures)} runs failed, for {len(kinds)} reasons. They are no part of the numbers above. The command "
-        "beside each repeats it with its traceback; `sweep --retry-failed` tries all again."
+        f"Failed runs: {len(failures)}; different errors: {len(kinds)}. They are no part of the numbers above. The "
+        "command beside each repeats it with its traceback; `sweep --retry-failed` tries all again."
     )
     rows = [[each["key"][:12], each["error"], f"`{each['replay']}`"] for each in failures[:MOST_FAILURES]]
     first = f"The first {len(rows)} of {len(failures)}" if len(failures) > len(rows) else "All of them"
