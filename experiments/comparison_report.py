@@ -58,9 +58,8 @@ def comparison_data(found: "Comparison", sides: Sides) -> dict[str, Any]:
 
 def counted_parameters(found: "Comparison", of: str = "") -> str:
     """Say how many parameters differ."""
-    count = len(found.parameters)
-    words = f"{count} {'parameter' if count == 1 else 'parameters'} {of}".strip()
-    return f"{words} {'differs' if count == 1 else 'differ'}"
+    words = f"{f.counted(len(found.parameters), 'parameter')} {of}".strip()
+    return f"{words} {'differs' if len(found.parameters) == 1 else 'differ'}"
 
 
 def comparison_lead(found: "Comparison", sides: Sides) -> str:

@@ -41,7 +41,7 @@ def chart(result: "HypothesesResult") -> "alt.LayerChart":
         y=alt.Y("claim:N", sort=order, title=None, axis=alt.Axis(labelLimit=220)),
         tooltip=["statement:N", "verdict:N", alt.Tooltip("effect:Q", format=".4~g")],
     )
-    x = alt.X("distance:Q", title="effect beyond its threshold, half widths")
+    x = alt.X("distance:Q", title="beyond the threshold, half widths")
     bar = base.mark_bar().encode(x=x, color=colour)
     lines = alt.Chart(inline([{}])).mark_rule(strokeDash=[4, 3], style="strong")
     ends = [lines.encode(x=alt.datum(end)) for end in (-1, 1)]
@@ -91,8 +91,7 @@ def _row(each: "Judgement") -> list[str]:
 def _claim(section: "Section", each: "Judgement") -> None:
     claim = each.claim
     section.text(f"{claim.statement}. Verdict on {claim.scenario}: {each.verdict}.")
-    of = ", ".join(f"{name} {value}" for name, value in claim.arguments.items())
-    section.text(f"Measured: `{claim.metric}`{f' of {of}' if of else ''}, in the metric's own unit.")
+    section.text(f"Measured: {_meaning(claim.metric)}")
     section.text(f"Test: {claim.test} ({KINDS[claim.kind]}). Source: {claim.source}. Refuted by: {claim.refuted_by}.")
     if claim.note:
         section.text(claim.note)
@@ -105,6 +104,14 @@ def _claim(section: "Section", each: "Judgement") -> None:
         )
         note += "dashed line the smallest effect that counts."
         section.chart(_flips(sensitivity), _curve(each, sensitivity), note=note)
+
+
+def _meaning(metric: str) -> str:
+    """Return what a metric is, in the words of its function."""
+    from experiments.metrics import METRICS
+
+    words = (METRICS[metric].__doc__ or metric).partition("\n")[0].removeprefix("Return ")
+    return words[0].lower() + words[1:]
 
 
 def _flips(sensitivity: "Sensitivity") -> str:

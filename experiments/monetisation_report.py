@@ -42,6 +42,10 @@ COLUMNS: dict[str, tuple[str, Any]] = {
 """Columns of the tables of arms: what they are called and how they are written."""
 
 
+COLOURS = 11
+"""Colours of the theme for lines; further lines take them again, dashed."""
+
+
 def columns_of(result: "MonetisationResult", names: Iterable[str] = COLUMNS) -> list[str]:
     """Return the columns that say something of a result: `other` only where an own way of earning brought money."""
     other = result.values[..., list(UNITS).index("other")]
@@ -133,7 +137,7 @@ def lead(result: "MonetisationResult") -> str:
         by = _by_verdict(result, app)
         text += f"; {len(by['yes'])} of {len(profit)} ways break even"
         text += f" ({f.listed(by['yes'])})" if by["yes"] else ""
-        text += f", {f.listed(by['open'])} may or may not" if by["open"] else ""
+        text += f", {len(by['open'])} may or may not ({f.listed(by['open'])})" if by["open"] else ""
         died = [arm for arm in profit if _mean(result, arm, app, "survived") < 0.5]
         sentences.append(text + (f"; {f.listed(died)} end in failure." if died else "."))
     return " ".join(sentences)
@@ -206,6 +210,7 @@ def _arm_table(section: "Section", result: "MonetisationResult", app: str) -> No
     section.table(result.names[app], ["arm", *heads], rows, note=_ARMS_NOTE)
 
 
+_DECILES_NOTE = "Means over replicates in the last month; compute is what serving them costs."
 _ARMS_NOTE = (
     "Dollars a month, means of the last year; profit a user in dollars a month, runway in months, trust against 1 at "
     "the opening. Breaks even: yes where the whole interval of profit lies above zero, no where it lies below or the "
@@ -238,6 +243,9 @@ def _deciles(section: "Section", result: "MonetisationResult") -> None:
     import altair as alt  # isort: skip
 
     table = result.by_decile().reset_index()
+    arms = [arm.name for arm in result.arms]
+    legend = alt.Legend(offset=ABOVE_AXIS, symbolType="stroke", symbolStrokeWidth=3)
+    dashes = [[1, 0] if i < COLOURS else [5, 3] for i in range(len(arms))]
     for app in result.apps:
         own = table[table["app"] == app]
         rows = [
@@ -249,9 +257,12 @@ def _deciles(section: "Section", result: "MonetisationResult") -> None:
             alt.Chart(inline(rows))
             .mark_line(point=True)
             .encode(
-                x=alt.X("decile:O", title="decile of appetite, heaviest users last"),
+                x=alt.X("decile:O", title="decile of appetite, heaviest users last", axis=alt.Axis(labelAngle=0)),
                 y=alt.Y("value:Q", title="revenue less compute, USD/month", axis=axis(SHORT)),
-                color=alt.Color("arm:N", sort=[arm.name for arm in result.arms], legend=alt.Legend(offset=ABOVE_AXIS)),
+                color=alt.Color("arm:N", sort=arms, scale=alt.Scale(domain=arms), legend=legend),
+                strokeDash=alt.StrokeDash(
+                    "arm:N", sort=arms, scale=alt.Scale(domain=arms, range=dashes), legend=legend
+                ),
                 tooltip=["arm:N", "decile:O", alt.Tooltip("value:Q", format=".3~s")],
             )
             .properties(width="container", height=300, usermeta={"longest": max(len(arm.name) for arm in result.arms)})
@@ -260,7 +271,7 @@ def _deciles(section: "Section", result: "MonetisationResult") -> None:
         costly = int((heaviest["margin"] < 0.0).sum())
         words = f"The heaviest tenth of {result.names[app]}'s users cost more than they bring in {costly} of "
         words += f"{len(heaviest)} ways of earning"
-        section.chart(words, drawn, note="Means of the last month; compute is what serving them costs.")
+        section.chart(words, drawn, note=_DECILES_NOTE, wide=True)
 
 
 def _question_table(section: "Section", question: "Question") -> None:
