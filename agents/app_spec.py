@@ -87,6 +87,15 @@ class AppSpec(Parameters):
     payers: float = param(
         0.0, unit="people", source="opening balance", ge=0, role="fact", doc="paying users at the opening"
     )
+    paid_extras: float = param(
+        0.0,
+        unit="share of WTP",
+        source="fit to opening payers by `watersellers scenarios check`",
+        ge=-5,
+        le=5,
+        role="fact",
+        doc="worth of paid tiers beyond answers and quota, that of the mean app being in the WTP level",
+    )
     active_from: int = param(
         0,
         unit="month",

@@ -1,26 +1,33 @@
-"""Fitting tastes to the opening month: brands to users by app, the WTP level to paid conversion."""
+"""Fitting tastes to the opening month: brands to users, paid extras to payers by app, the WTP level to conversion."""
 
 import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.choice import ChoiceLaw, ConsumerOffers, PublicState, Use
 from agents.consumer_spec import ConsumersSpec
-from agents.tastes import Array
+from agents.tastes import Array, bass_step
 
 _STEPS = 20_000
 """A few dozen do, save where almost everybody who knows the apps uses one."""
 _TOLERANCE = 1e-12
 _NEAR = 0.3
 """Error in log users below which steps are accelerated; halved when one leads astray."""
+_REACH, _SURE = 20.0, 0.02
+"""How many plain steps an accelerated one may span, and the length that it always may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A fitted opening: brands (A,), share of people aware, their places (R, O + 1), the last none."""
+    """A fitted opening: brands and extras of paid tiers (A,), share of people aware, their places (R, O + 1).
+
+    The last place is none.
+    """
 
     brand: Array
+    paid_extras: Array
     aware: float
     balance: Array
 
@@ -50,7 +57,9 @@ class Acceleration:
         turns = np.diff(self.steps, axis=0).T
         moves = np.diff(self.points, axis=0).T
         weights = np.linalg.lstsq(turns, step, rcond=None)[0]
-        return np.asarray(point + step - (moves + turns) @ weights)
+        move = step - (moves + turns) @ weights
+        farthest = max(_REACH * float(np.abs(step).max()), _SURE)
+        return np.asarray(point + move * min(1.0, farthest / max(float(np.abs(move).max()), _SURE)))
 
 
 def calibrate_brands(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array) -> Array:
@@ -58,21 +67,28 @@ def calibrate_brands(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Arra
     return fit_opening(law, offers, opening_users).brand
 
 
-def fit_opening(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array) -> Opening:
-    """Fit brands so that the law of leaving and redrawing keeps `opening_users` (A,) people by app.
+def fit_opening(
+    law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array, opening_payers: Array | None = None
+) -> Opening:
+    """Fit brands so that `opening_users` (A,) people by app grow with awareness and keep their shares.
 
-    A contraction in the logarithm of shares (Berry, Levinsohn and Pakes 1995), on the stationary
-    distribution instead of one draw, so that the opening does not drift by itself; trust is full and nobody
-    has seen ads. Apps without users keep their brand: close those that do not exist yet (`available` 0).
+    A contraction in the logarithm of shares (Berry, Levinsohn and Pakes 1995) on the distribution that leaving,
+    redrawing and newcomers keep, instead of one draw, so that the opening does not drift by itself; trust is full
+    and nobody has seen ads. Apps without users keep their brand: close those that do not exist yet (`available` 0).
+    With `opening_payers` (A,), what paid tiers are worth beyond answers and quota is fitted too, where an app has
+    users on open free and paid tiers and a number of payers above zero; elsewhere it stays as offered.
     Raises ValueError when users are more than the people who can be aware, or an app with users is closed.
     """
     aware = _aware_share(law, opening_users)
+    newcomers = bass_step(aware, law.spec.innovation, law.spec.imitation) / aware - 1.0
     apps = len(opening_users)
     fitted = opening_users > 0
     if not np.all(law.by_app(offers.available, offers.app, apps)[fitted] > 0):
         raise ValueError("an app with opening users has no open tier")
     people = law.people * law.spec.population * aware
-    brand = offers.brand.copy()
+    brand, extras = offers.brand.copy(), offers.paid_extras.copy()
+    fees = (offers.fee > 0.0) * 1.0
+    target, mixed = _payers_to_fit(law, offers, opening_users, opening_payers)
     state = PublicState(
         trust=np.ones((len(people), apps)),
         felt=np.zeros((len(people), len(offers.app))),
@@ -82,26 +98,44 @@ def fit_opening(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array) ->
     use = law.use(offers, state.trust, perceived=True)
     contraction, largest, near = Acceleration(), math.inf, _NEAR
     for _ in range(_STEPS):
-        balance = _balance(law, replace(offers, brand=brand), state, use)
-        users = law.by_app(people @ balance[:, :-1], offers.app, apps)
+        balance = _balance(law, replace(offers, brand=brand, paid_extras=extras), state, use, newcomers)
+        held = people @ balance[:, :-1]
+        users = law.by_app(held, offers.app, apps)
         if not np.all(users[fitted] > 0.0):
             raise ValueError("opening users cannot be fitted: by these tastes nobody would use some of the apps")
         error = np.log(opening_users[fitted] / users[fitted])
-        before, largest = largest, float(np.abs(error).max())
+        payers = law.by_app(held * fees, offers.app, apps)[mixed]
+        odds = np.log(target / (opening_users[mixed] - target)) - np.log(payers / (users[mixed] - payers))
+        before, largest = largest, float(np.abs(np.append(error, odds)).max())
         if largest < _TOLERANCE:
-            return Opening(brand, aware, balance)
+            return Opening(brand, extras, aware, balance)
         if largest > 1.5 * before or before < near < largest:
             near *= 0.5
         if largest > near:
             contraction.forget()
         heads = law.people[: law.firsts] @ balance[: law.firsts, :-1]
         first = law.by_app(heads, offers.app, apps)
-        point = np.concatenate([brand[fitted], state.first])
-        step = [0.5 * law.spec.price_scale * law.spec.lambda_app * error, first - state.first]
+        point = np.concatenate([brand[fitted], extras[mixed], state.first])
+        half = 0.5 * law.spec.price_scale
+        step = [half * law.spec.lambda_app * error, half * law.spec.lambda_tier * odds, first - state.first]
         point = contraction.advance(point, np.concatenate(step))
-        brand[fitted] = point[:-apps]
+        brand[fitted], extras[mixed] = np.split(point[:-apps], [len(error)])
         state = replace(state, first=np.clip(point[-apps:], 0.0, 1.0))
     raise ValueError(f"opening users cannot be fitted: relative error {largest:.1e}")
+
+
+def _payers_to_fit(
+    law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array, opening_payers: Array | None
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Return payers (M,) to fit and the mask (A,) of the M apps with users, open free tiers and open paid ones."""
+    apps = len(opening_users)
+    wanted = np.zeros(apps) if opening_payers is None else opening_payers
+    with_paid, with_free = (
+        np.isin(np.arange(apps), offers.app[(offers.available > 0.0) & sort])
+        for sort in (offers.fee > 0.0, offers.fee <= 0.0)
+    )
+    mixed = (wanted > 0.0) & (wanted < opening_users) & with_paid & with_free
+    return wanted[mixed], mixed
 
 
 def _aware_share(law: ChoiceLaw, opening_users: Array) -> float:
@@ -113,10 +147,13 @@ def _aware_share(law: ChoiceLaw, opening_users: Array) -> float:
     return share
 
 
-def _balance(law: ChoiceLaw, offers: ConsumerOffers, state: PublicState, use: Use) -> Array:
-    """Return the distribution (R, O + 1) that leaving and redrawing keep: proportional to q / (h theta)."""
+def _balance(law: ChoiceLaw, offers: ConsumerOffers, state: PublicState, use: Use, newcomers: float) -> Array:
+    """Return the distribution (R, O + 1) that leaving, redrawing and newcomers keep: proportional to q / (h theta + g).
+
+    `newcomers` is g, people who become aware in a month over those who are.
+    """
     shares, _ = law.shares(offers, state, use)
-    weight = shares / law.leaving(offers, shares, offers.fee)
+    weight = shares / (law.leaving(offers, shares, offers.fee) + newcomers)
     return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 
 

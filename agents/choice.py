@@ -55,6 +55,8 @@ class ConsumerOffers:
     """(O,) share of people to whom the option is open; 0 is closed or dormant."""
     brand: Array
     """(A,) value of the brand as a share of WTP, fitted at the opening."""
+    paid_extras: Array
+    """(A,) what paid tiers are worth beyond answers and quota, as a share of WTP."""
     acquired: Array
     """(A,) people pushed into the app this month by marketing or bundling."""
     scandal: Array
@@ -160,7 +162,7 @@ class ChoiceLaw:
     def shares(self, offers: ConsumerOffers, state: PublicState, use: Use | None = None) -> tuple[Array, Array]:
         """Return choice probabilities (R, O + 1), the last column none, and consumer surplus (R,) in $/month.
 
-        In money: v = (WTP f T - fee - overage + WTP (brand + psi share - gamma exposure)) / (k WTP). A second
+        In money: v = (WTP f T - fee - overage + WTP (brand + extras + psi share - gamma exposure)) / (k WTP). A second
         slot never holds the first app: its weight is the share of first slots that are elsewhere. `use`: perceived
         use where it is known already.
         """
@@ -171,7 +173,9 @@ class ChoiceLaw:
         value *= use.value
         value *= self.answers(offers)
         value -= self.ad_dislike[:, None] * state.felt
-        value += (offers.brand + spec.word_of_mouth * state.share)[app]
+        value += (offers.brand + spec.word_of_mouth * state.share)[app] + np.where(
+            offers.fee > 0.0, offers.paid_extras[app], 0.0
+        )
         value -= (use.payment + offers.fee) * (1.0 / self.wtp)[:, None]
         value *= 1.0 / spec.price_scale
         if self.firsts < len(value):

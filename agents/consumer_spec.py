@@ -216,7 +216,12 @@ class ConsumersSpec(Parameters):
         0.002, unit="per month", source="judgement", span=(0.0, 0.01), ge=0, doc="Bass p of awareness"
     )
     imitation: float = param(
-        0.17, unit="per month", source="F-A13 and opening", span=(0.05, 0.25), ge=0, doc="Bass q of awareness"
+        0.13,
+        unit="per month",
+        source="F-A13: ChatGPT 350 to 800 M in nine months and a half",
+        span=(0.05, 0.25),
+        ge=0,
+        doc="Bass q of awareness",
     )
     take_up: float = param(
         0.8,

@@ -8,6 +8,7 @@ import numpy as np
 from agents.advertisers import Inventory
 from agents.app import App
 from agents.app_spec import TierSpec
+from agents.brands import fit_opening
 from agents.choice import BLOCKED, METERED, THROTTLED, ConsumerOffers
 from agents.consumers import ConsumerOutcome, Consumers
 from agents.earning import Usage
@@ -77,6 +78,22 @@ class ConsumerMarket:
                 app.brand = brand if people > 0.0 else min(fitted)
         self._publish(self.consumers.settle_in(self.offers()))
 
+    def fitted_extras(self) -> dict[str, float]:
+        """Return the `paid_extras` with which the opening has the stated payers, by app that states some.
+
+        To be asked of a chain that has just opened; the scenario keeps what it returns, so that a change of tastes
+        or terms moves payers. Raises ValueError where nothing fits.
+        """
+        opened = [(a.spec.users, a.spec.payers) if a.alive else (0.0, 0.0) for a in self.apps]
+        users, payers = np.array(opened).T
+        fitted = fit_opening(self.consumers.law, self.offers(), users, payers).paid_extras
+        free = {a.agent_id for a in self.apps if any(t.price <= 0.0 for _, t in a.tiers)}
+        return {
+            a.agent_id: extras
+            for a, extras, stated in zip(self.apps, fitted.tolist(), payers.tolist(), strict=True)
+            if stated > 0.0 and a.agent_id in free
+        }
+
     def _publish(self, outcome: ConsumerOutcome) -> None:
         """Take note of what consumers did: lists by option, and by app over all its tiers, the paid and the free."""
         self.outcome = outcome
@@ -107,6 +124,7 @@ class ConsumerMarket:
             service=service,
             available=available,
             brand=np.array([a.brand for a in self.apps]) + self._brand_shock,
+            paid_extras=np.array([a.spec.paid_extras for a in self.apps]),
             acquired=np.array([a.acquired for a in self.apps]),
             scandal=np.array([timeline.scandal.get(a.agent_id, 0.0) for a in self.apps]),
             frontier=chain.frontier,

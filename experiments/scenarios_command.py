@@ -115,11 +115,12 @@ def check(file: str, /, *, as_json: Json = False) -> int:
         A TOML file, or a scenario's name.
     """
     problems = find_problems(file)
+    notes = [] if problems else unmet_payers(file)
     if as_json:
-        print(json.dumps({"file": file, "valid": not problems, "problems": problems}, indent=2))
+        print(json.dumps({"file": file, "valid": not problems, "problems": problems, "notes": notes}, indent=2))
         return 2 if problems else 0
     if not problems:
-        print(f"{file}: in order; it can be run")
+        print(*notes, f"{file}: in order; it can be run", sep="\n")
         return 0
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -213,6 +214,26 @@ def find_problems(file: str) -> list[str]:
         found = [_problem(each, data) for each in error.errors(include_url=False)]
         return [_placed(path.name, text, key, reason) for key, reason in dict.fromkeys(found)]
     return [_placed(path.name, text, key, reason) for key, reason in _opening_problems(spec)]
+
+
+def unmet_payers(file: str) -> list[str]:
+    """Say of which apps the opening has other payers than the scenario states (by 10 %), and what would give them."""
+    from ecosystem.model import ValueChain
+    from ecosystem.spec import Spec
+
+    chain = ValueChain(Spec.load(file))
+    notes = []
+    for market in chain.consumer_markets.values():
+        extras = market.fitted_extras()
+        for app in market.apps:
+            stated, found = app.spec.payers, market.usage(app).payers
+            if app.agent_id in extras and abs(found - stated) > 0.1 * stated:
+                notes.append(
+                    f"note: app.{app.agent_id}.payers: {stated:,.0f} are stated, terms and tastes give {found:,.0f} "
+                    f"at the opening; paid_extras = {extras[app.agent_id]:.4f} would give those stated"
+                )
+    chain.release()
+    return notes
 
 
 def _opening_problems(spec: "Spec") -> list[tuple[str, str]]:

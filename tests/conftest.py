@@ -1,6 +1,7 @@
-"""A real browser, for the tests of pages."""
+"""What all tests share: Ctrl-C that reaches child processes, and a real browser for the tests of pages."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,12 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def pytest_configure() -> None:
+    """Let child processes be interrupted even where the tests run in the background, which ignores SIGINT for all."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")

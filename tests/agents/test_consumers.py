@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize_scalar
 
-from agents.brands import opening_conversion
+from agents.brands import fit_opening, opening_conversion
 from agents.choice import ChoiceLaw, PublicState
 from agents.consumers import (
     BLOCKED,
@@ -61,6 +61,7 @@ def offers(apps: int = 6, fee: float = 20.0, quota: float = 250.0, gap: float = 
         service=np.ones(options),
         available=np.ones(options),
         brand=np.zeros(apps),
+        paid_extras=np.zeros(apps),
         acquired=np.zeros(apps),
         scandal=np.zeros(apps),
         frontier=1.0,
@@ -118,6 +119,27 @@ def test_brands_put_the_given_users_in_the_apps_and_keep_them_there() -> None:
     results = run(12, spec=still(WEST))
     assert_allclose(results[0].app_users, USERS, rtol=1e-8)
     assert_allclose(results[11].app_users, USERS, rtol=1e-8)
+
+
+def test_the_opening_grows_with_awareness_and_keeps_its_shares() -> None:
+    growing = WEST.model_copy(update={"word_of_mouth": 0.0, "multi_home": 0.0})
+    users = np.array([result.app_users for result in run(3, spec=growing)])
+    growth = np.array([users[0] / USERS, users[1] / users[0]])
+    assert np.all(growth > 1.08)
+    assert np.ptp(growth, axis=1).max() < 0.003, "no app gains on another by the mere arrival of newcomers"
+
+
+def test_paid_extras_put_the_given_payers_in_the_apps_and_keep_them_there() -> None:
+    payers = USERS * np.array([0.045, 0.02, 0.01, 0.08, 0.0, 0.0])
+    spec, terms = still(WEST), offers()
+    terms = replace(terms, available=terms.available - one(12, 11, 1.0))  # the last app has no paid tier
+    opening = fit_opening(ChoiceLaw(spec), terms, USERS, payers)
+    results = run(12, spec=spec, terms=replace(terms, paid_extras=opening.paid_extras))
+    for outcome in (results[0], results[11]):
+        assert_allclose(outcome.app_users, USERS, rtol=1e-8)
+        assert_allclose(outcome.users[1:8:2], payers[:4], rtol=1e-8)
+    assert opening.paid_extras[4] == opening.paid_extras[5] == 0.0, "no number of payers, nothing to fit"
+    assert results[0].users[9] > 0.01 * USERS[4], "whose payers follow from willingness to pay"
 
 
 def test_brands_of_apps_without_users_are_left_alone_and_impossible_openings_refused() -> None:

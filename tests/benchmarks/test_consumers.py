@@ -69,6 +69,7 @@ def market(apps: int, tiers: int) -> ConsumerOffers:
         service=np.ones(options),
         available=np.ones(options),
         brand=np.zeros(apps),
+        paid_extras=np.zeros(apps),
         acquired=np.zeros(apps),
         scandal=np.zeros(apps),
         frontier=1.0,

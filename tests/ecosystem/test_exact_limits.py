@@ -66,6 +66,7 @@ class Demand:
             service=np.ones(options),
             available=np.ones(options),
             brand=self.brand,
+            paid_extras=np.zeros(apps),
             acquired=np.zeros(apps),
             scandal=np.zeros(apps),
             frontier=1.0,

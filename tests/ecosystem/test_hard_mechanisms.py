@@ -85,7 +85,7 @@ def test_equal_tiers_take_most_of_the_chip_leaders_lead_away() -> None:
         arm: _lerner(chain, "alpha") - _lerner(chain, "hyper")
         for arm, chain in (("real", run()), ("equal", run(equal)))
     }
-    assert gap["real"] > 0.2
+    assert gap["real"] > 0.15
     assert gap["equal"] < 0.5 * gap["real"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ecosystem.spec import Spec
-from experiments.scenarios_command import find_problems, line_of, parameters, template
+from experiments.scenarios_command import find_problems, line_of, parameters, template, unmet_payers
 from tests.experiments.command_line import Call
 
 
@@ -52,6 +52,23 @@ def test_a_new_scenario_is_in_order_as_it_is_and_with_its_examples(call: Call, t
     assert call("scenarios", "check", "mine.toml")[0] == 0
     assert call("scenarios", "new", "mine", "--from", "toy")[0] == 2
     assert (tmp_path / "mine.toml").read_text() == used
+
+
+def test_check_says_where_payers_are_not_those_stated_and_what_would_fit(call: Call, tmp_path: Path) -> None:
+    cheaper = 'extends = "toy"\n[app.chat.tiers.plus]\nprice = 10.0\n'
+    (tmp_path / "cheaper.toml").write_text(cheaper)
+    assert call("scenarios", "check", "cheaper.toml")[0] == 0
+    chat, search = unmet_payers("cheaper.toml")
+    assert chat.startswith("note: app.chat.payers: 3,200,000 are stated")
+    fitted = [float(note.split("paid_extras = ")[1].split()[0]) for note in (chat, search)]
+    more = [f"[app.{app}]\npaid_extras = {extras}\n" for app, extras in zip(("chat", "search"), fitted, strict=True)]
+    (tmp_path / "fitted.toml").write_text(cheaper + "".join(more))
+    assert unmet_payers("fitted.toml") == []
+
+
+@pytest.mark.parametrize("name", ["toy", "2023", "2025"])
+def test_shipped_scenarios_open_with_the_payers_they_state(name: str) -> None:
+    assert unmet_payers(name) == []
 
 
 def test_the_template_suits_every_shipped_scenario(tmp_path: Path) -> None:
