@@ -7,7 +7,7 @@ VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test setup docs experiments lock clean
+.PHONY: run test setup docs experiments pictures lock clean
 run: $(VENV)/.ready
 	@$(BIN)/watersellers run $(ARGS)
 
@@ -37,6 +37,9 @@ SIZE ?= quick
 RESULTS ?= results/experiments-$(SIZE)
 experiments: $(VENV)/.ready
 	@$(BIN)/python -m experiments.all_experiments --size $(SIZE) --results $(RESULTS) --docs docs $(ARGS)
+
+pictures: $(VENV)/.ready
+	@$(BIN)/python -m experiments.docs_pictures --docs docs $(ARGS)
 
 lock: | $(UV)
 	$(UV) pip compile --quiet --universal --upgrade --all-extras --group dev --generate-hashes --no-header --no-annotate --output-file requirements.lock pyproject.toml

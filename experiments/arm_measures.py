@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,19 @@ UNITS: dict[str, str] = {
 
 DECILE_FIGURES = ("users", "payers", "queries", "revenue", "compute_cost")
 """Rows of the table by decile of appetite, of the last month."""
+
+
+BreakEven = Literal["yes", "no", "open"]
+
+
+def breaks_even(low: float, high: float, survived: float) -> BreakEven:
+    """Say whether a way of earning breaks even, by the 95 % interval of its operating profit a month.
+
+    Yes where all of it lies above zero, no where it lies below or the app fails in most replicates, else open.
+    """
+    if survived < 0.5 or high < 0.0:
+        return "no"
+    return "yes" if low > 0.0 else "open"
 
 
 def measure(chain: "ValueChain", apps: Sequence[str]) -> dict[str, Any]:

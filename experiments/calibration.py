@@ -11,7 +11,7 @@ that was stopped goes on.
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -90,6 +90,16 @@ class Fit:
     fitted: float
     inside: bool
     searched: bool
+    ends: tuple[float, float] | None = None
+    """95 % interval of the mean at the estimates, over the replicates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """An evaluation of the search that came nearer to the targets than all before it."""
+
+    evaluation: int
+    distance: float
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,7 @@ class CalibrationResult:
     distance: float
     estimates: tuple[Estimate, ...]
     fit: tuple[Fit, ...]
+    gains: tuple[Gain, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data; figures that are unknown are None."""
@@ -122,6 +133,27 @@ class CalibrationResult:
         write_text(target, tomli_w.dumps(_without_none(self.to_dict())))
         return target
 
+    @classmethod
+    def load(cls, path: str | Path) -> "CalibrationResult":
+        """Read a saved result back, figures that are unknown as NaN; UserError if it is none."""
+        import tomllib
+
+        unknown = {"shipped": math.nan, "fitted": math.nan}
+        try:
+            content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            estimates = tuple(Estimate(**_tuples(each)) for each in content.pop("estimates"))
+            fit = tuple(Fit(**_tuples(unknown | each)) for each in content.pop("fit"))
+            gains = tuple(Gain(**each) for each in content.pop("gains", ()))
+            return cls(**content, estimates=estimates, fit=fit, gains=gains)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is not a saved calibration: {error}") from None
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the result as one HTML page that needs no network."""
+        from experiments.calibration_report import calibration_report
+
+        return calibration_report(self).write(path)
+
 
 @cache
 def free_parameters(scenario: str = "2025") -> tuple[Free, ...]:
@@ -131,7 +163,7 @@ def free_parameters(scenario: str = "2025") -> tuple[Free, ...]:
     rows = {row.path: row for name in ("2023", scenario) for row in Spec.load(name).parameters()}
     found = []
     for name, each in read_evidence("free.toml").items():
-        matching = [row for path, row in rows.items() if any(_fits(path, p) for p in each["paths"])]
+        matching = [row for path, row in rows.items() if any(path_fits(path, p) for p in each["paths"])]
         spans = {row.span for row in matching}
         if len(spans) != 1 or None in spans:
             raise UserError(f"free.toml: {name}: its parameters need one declared range, they have {spans}")
@@ -143,7 +175,8 @@ def free_parameters(scenario: str = "2025") -> tuple[Free, ...]:
     return tuple(found)
 
 
-def _fits(path: str, pattern: str) -> bool:
+def path_fits(path: str, pattern: str) -> bool:
+    """Return whether a dotted path is one of a pattern, in which a star stands for one part."""
     parts, wanted = path.split("."), pattern.split(".")
     return len(parts) == len(wanted) and all(w in ("*", p) for p, w in zip(parts, wanted, strict=True))
 
@@ -156,7 +189,7 @@ def overrides(spec: "Spec", values: Mapping[str, float], free: tuple[Free, ...])
         for each in free
         if each.name in values
         for path in paths
-        if any(_fits(path, pattern) for pattern in each.paths)
+        if any(path_fits(path, pattern) for pattern in each.paths)
     }
 
 
@@ -193,13 +226,18 @@ def moments(scenario: str, values: Mapping[str, float], replicates: int, names: 
     return [evaluate(check, found) for check in checks]
 
 
+def in_logs(band: Sequence[float]) -> bool:
+    """Return whether deviations from a band are measured in logarithms: where it spans more than a factor of five."""
+    return band[0] > 0.0 and band[1] > 5.0 * band[0]
+
+
 class Distance:
     """How far moments are from the targets: deviations by band, weighed together with the simulation's covariance."""
 
     def __init__(self, checks: tuple[Check, ...], sample: Floats) -> None:
         """`sample`: (targets, replicates) at the shipped parameters."""
         self.checks = checks
-        self.log = np.array([c.band[0] > 0.0 and c.band[1] > 5.0 * c.band[0] for c in checks])
+        self.log = np.array([in_logs(c.band) for c in checks])
         bands = np.array([self._scaled(np.array(c.band), i) for i, c in enumerate(checks)])
         self.centre = bands.mean(axis=1)
         self.spread = np.maximum((bands[:, 1] - bands[:, 0]) / 3.0, 1e-6)
@@ -261,15 +299,17 @@ def calibrate(
         fit = _fit_table(search, {**best, **{each.name: each.value for each in alone}})
         distances = search.distance.of(search.deviations(search.shipped)), search.distance.of(search.deviations(best))
         command = f"watersellers calibrate {scenario} --budget {count} --seeds {replicates}"
-        evaluations = search.evaluations
+        evaluations, gains = search.evaluations, search.gains
     seconds = time.perf_counter() - started
     return CalibrationResult(
-        scenario, replicates, evaluations, seconds, fingerprint(), command, *distances, estimates, fit
+        scenario, replicates, evaluations, seconds, fingerprint(), command, *distances, estimates, fit, gains
     )
 
 
 def _fit_table(search: Any, best: Mapping[str, float]) -> tuple[Fit, ...]:
     """Return every computed target at the shipped and at the best parameters."""
+    from experiments.statistics import mean_interval
+
     checks, searched = targets(searched=False), {check.id for check in targets(searched=True)}
     names = tuple(check.id for check in checks)
     shipped = {each.name: each.shipped for each in free_parameters(search.scenario)}
@@ -279,8 +319,15 @@ def _fit_table(search: Any, best: Mapping[str, float]) -> tuple[Fit, ...]:
         low, high = check.band
         means = [float(np.nanmean(each)) if np.isfinite(each).any() else math.nan for each in (old, new)]
         inside = low <= means[1] <= high
-        rows.append(Fit(check.id, check.title, (low, high), means[0], means[1], inside, check.id in searched))
+        known = new[np.isfinite(new)]
+        span = mean_interval(known) if len(known) > 1 else None
+        ends = (span.low, span.high) if span is not None else None
+        rows.append(Fit(check.id, check.title, (low, high), means[0], means[1], inside, check.id in searched, ends))
     return tuple(rows)
+
+
+def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(each) if isinstance(each, list) else each for key, each in content.items()}
 
 
 def _plain(value: Any) -> Any:

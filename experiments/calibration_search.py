@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.calibration import Distance, Free, moments, targets
+from experiments.calibration import Distance, Free, Gain, moments, targets
 from experiments.errors import RunFailure, UserError
 
 Floats = NDArray[np.float64]
@@ -77,6 +77,16 @@ class Search:
     def evaluations(self) -> int:
         """Evaluations of the search so far."""
         return len(self._visited)
+
+    @property
+    def gains(self) -> tuple[Gain, ...]:
+        """The evaluations that came nearer to the targets than all before them, in the order of the search."""
+        found: list[Gain] = []
+        for count, deviations in enumerate(self._visited.values(), start=1):
+            distance = self.distance.of(deviations)
+            if not found or distance < found[-1].distance:
+                found.append(Gain(count, distance))
+        return tuple(found)
 
     def sample(self, values: Mapping[str, float], names: tuple[str, ...]) -> Floats:
         """Return targets by replicate at some parameters, (targets, replicates)."""

@@ -256,6 +256,9 @@ SHADES = ["#0B5A8F", "#4C9BD0", "#A5CFEA"]
 """Steps of one colour, for parts that have an order."""
 
 
+_IN_BRACKETS = "split(replace(datum.label, ' (', '|('), '|')"
+
+
 def stacked(
     rows: Sequence[Row],
     unit: str,
@@ -265,7 +268,10 @@ def stacked(
     number: str = SHORT,
     most: float | None = None,
 ) -> "alt.Chart":
-    """Draw stacked bars: rows of `name`, `part` and `value`; `most` ends the axis."""
+    """Draw stacked bars: rows of `name`, `part` and `value`; `most` ends the axis.
+
+    What a name has in brackets stands on a second line.
+    """
     import altair as alt
 
     place = {part: i for i, part in enumerate(parts)}
@@ -279,7 +285,7 @@ def stacked(
         .transform_calculate(shown=words_for("datum.value", number))
         .mark_bar(strokeWidth=0)
         .encode(
-            y=alt.Y("name:N", sort=list(order), title=None, axis=alt.Axis(domain=False)),
+            y=alt.Y("name:N", sort=list(order), title=None, axis=alt.Axis(domain=False, labelExpr=_IN_BRACKETS)),
             x=alt.X("value:Q", title=unit, stack="zero", scale=scale, axis=axis(number, grid=True)),
             color=alt.Color("part:N", sort=list(parts), scale=alt.Scale(domain=list(parts), **tiers_first)),
             order=alt.Order("place:Q"),

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 CLAIMS = Path(__file__).parent / "claims"
 Kind = Literal["value", "difference", "ratio", "slope", "late_over_early"]
-KINDS: dict[str, str] = {
+KINDS: dict[Kind, str] = {
     "value": "the metric in the treated world",
     "difference": "treated less control",
     "ratio": "treated over control",
     "slope": "of the metric on the levels of the cause",
     "late_over_early": "treated less control in a late month, over the same in an early one",
 }
+_KIND_OF: dict[str, Kind] = {kind: kind for kind in KINDS}
 _TEST = re.compile(rf"({'|'.join(KINDS)}) ([<>]) threshold")
 _REQUIRED = ("id", "statement", "source", "refuted_by", "scenarios", "metric", "test", "threshold", "replicates")
 _OPTIONAL = ("arguments", "months", "treatment", "control", "levels", "conditions", "assumes", "note")
@@ -223,7 +224,7 @@ def _claim(file: str, tables: Mapping[str, Any], scenario: str) -> Claim:
         months=int(tables.get("months", 36)),
         metric=tables["metric"],
         arguments=filled["arguments"],
-        kind=match[1],  # type: ignore[arg-type]
+        kind=_KIND_OF[match[1]],
         above=match[2] == ">",
         threshold=float(tables["threshold"]),
         fewest=tables["replicates"]["min"],

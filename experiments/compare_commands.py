@@ -75,7 +75,7 @@ def report_command(
     svg: Annotated[bool, Parameter(negative="")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make the HTML report of a results folder or a store again, and on request its charts as pictures.
+    """Make the HTML report of a saved result again, and on request its charts as pictures.
 
     The charts of a report of any other command (monetise, hypotheses, shock, validate, ...) are saved from its page:
     `watersellers report results/shock.html --svg`.
@@ -83,11 +83,12 @@ def report_command(
     Parameters
     ----------
     path
-        A results folder of `run`, a store of `sweep`, or the HTML report that any command wrote.
+        A results folder of `run`, a store of `sweep`, the TOML file of a calibration, or the HTML report that any
+        command wrote.
     sweep
         Beginning of the sweep's id, where the store holds several.
     out
-        The HTML report; by default PATH/report.html.
+        The HTML report; by default PATH/report.html, or beside the file of a calibration under its name.
     png
         Save every chart as PNG to the folder `charts` beside the report.
     svg
@@ -97,16 +98,22 @@ def report_command(
     if path.suffix == ".html":
         _pictures_of_page(path, out, endings, as_json)
         return
-    kind = kind_of(path)
-    page = _run_page(path) if kind == "run" else _sweep_page(path, sweep)
-    target = page_path(out, path, "report.html")
+    if path.suffix == ".toml":
+        kind, page = "calibration", _calibration_page(path)
+        target = page_path(out, path.parent, f"{path.stem}.html")
+        charts = target.with_name(f"{target.stem}-charts")
+    else:
+        kind = kind_of(path)
+        page = _run_page(path) if kind == "run" else _sweep_page(path, sweep)
+        target = page_path(out, path, "report.html")
+        charts = target.parent / "charts"
     files: dict[str, Any] = {"report": str(page.write(target))}
-    pictures = _save_pictures(target, target.parent / "charts", endings) if endings else []
+    pictures = _save_pictures(target, charts, endings) if endings else []
     if as_json:
         print(json.dumps({"kind": kind, "title": page.title, "text": page.lead, "files": files, "charts": pictures}))
         return
     print(page.lead.replace("`", ""))
-    print_files(files | ({"charts": f"{target.parent / 'charts'} ({len(pictures)} files)"} if pictures else {}))
+    print_files(files | ({"charts": f"{charts} ({len(pictures)} files)"} if pictures else {}))
 
 
 def kind_of(path: Path) -> Literal["run", "store"]:
@@ -140,7 +147,13 @@ def _compared_stores(a: Path, b: Path, sweep_a: str | None, sweep_b: str | None)
 
 
 def _show_comparison(found: "Comparison", sides: "Sides", files: dict[str, str], as_json: bool) -> None:
-    from experiments.comparison_report import comparison_data, comparison_lead, parameter_rows, tier_rows
+    from experiments.comparison_report import (
+        comparison_data,
+        comparison_lead,
+        counted_parameters,
+        parameter_rows,
+        tier_rows,
+    )
     from experiments.outcomes import TIER_ORDER
 
     if as_json:
@@ -160,9 +173,7 @@ def _show_comparison(found: "Comparison", sides: "Sides", files: dict[str, str],
             tiers.add_row(words, *cells)
         console.print(tiers)
     if found.parameters:
-        table = lean_table(
-            f"{len(found.parameters)} parameters differ", "parameter", "A", "B", wrap=True, whole_names=True
-        )
+        table = lean_table(counted_parameters(found), "parameter", "A", "B", wrap=True, whole_names=True)
         for row in parameter_rows(found):
             table.add_row(*(cell.replace("[", r"\[") for cell in row))
         console.print(table)
@@ -176,6 +187,13 @@ def _run_page(path: Path) -> "Report":
     if (path / "replicates.parquet").is_file():
         print("a folder keeps no series of its replicates: this report is of the first, without bands", file=sys.stderr)
     return run_report(load(path))
+
+
+def _calibration_page(path: Path) -> "Report":
+    from experiments.calibration import CalibrationResult
+    from experiments.calibration_report import calibration_report
+
+    return calibration_report(CalibrationResult.load(path))
 
 
 def _sweep_page(path: Path, sweep: str | None) -> "Report":

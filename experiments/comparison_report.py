@@ -56,13 +56,19 @@ def comparison_data(found: "Comparison", sides: Sides) -> dict[str, Any]:
     return clean
 
 
+def counted_parameters(found: "Comparison", of: str = "") -> str:
+    """Say how many parameters differ."""
+    words = f"{f.counted(len(found.parameters), 'parameter')} {of}".strip()
+    return f"{words} {'differs' if len(found.parameters) == 1 else 'differ'}"
+
+
 def comparison_lead(found: "Comparison", sides: Sides) -> str:
     """Say whether both are the same, and what changed most."""
     runs = "both runs" if sides.kind == "run" else f"the {found.shared_runs} runs that both have"
     if found.identical:
-        but = f", though {len(found.parameters)} parameters of the scenario differ" if found.parameters else ""
+        but = f", though {counted_parameters(found, 'of the scenario')}" if found.parameters else ""
         return f"No difference: {runs} have the same outcomes to the last bit{but}."
-    parts = [f"{len(found.parameters)} parameters of the scenario differ." if found.parameters else _SAME_SCENARIO]
+    parts = [f"{counted_parameters(found, 'of the scenario')}." if found.parameters else _SAME_SCENARIO]
     changed = [change for change in found.outcomes if change.differing_runs]
     if not changed:
         parts.append(f"Of {runs}, all outcomes are the same to the last bit.")
@@ -126,7 +132,7 @@ def comparison_report(found: "Comparison", sides: Sides, facts: Mapping[str, str
     if found.parameters:
         rows_of = [[f"`{path}`", a, b] for path, a, b in parameter_rows(found)]
         cut = f", the first {MOST_PARAMETERS}" if len(found.parameters) > MOST_PARAMETERS else ""
-        section.table(f"{len(found.parameters)} parameters differ{cut}", ["parameter", "A", "B"], rows_of, words=True)
+        section.table(f"{counted_parameters(found)}{cut}", ["parameter", "A", "B"], rows_of, words=True)
     else:
         section.text("Both scenarios are the same.")
     return report

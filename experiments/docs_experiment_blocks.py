@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from experiments import formats as f
 from experiments.dispatch import duration
 from experiments.docs_words import made, number, signed_count, signed_percent, spanned, table
+from experiments.shock_report import ON_THE_DAY
 
 if TYPE_CHECKING:
     from experiments.docs_experiments import Results
@@ -118,7 +119,7 @@ def deepseek(results: "Results") -> str:
     parts = [said["reading"]]
     if said["equity_reaction"]:
         rows = [[signed_percent(number(value)) for value in said["equity_reaction"].values()]]
-        parts += ["Equity on the day, by tier:", table(list(said["equity_reaction"]), rows)]
+        parts += ["Equity on the day, by tier:", table(list(said["equity_reaction"]), rows), ON_THE_DAY]
     months = [after for after in AFTER if any(row["months_after"] == after for row in said["table"])]
     cells = {(row["outcome"], row["months_after"]): row for row in said["table"]}
     rows = []

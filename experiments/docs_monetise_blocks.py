@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from experiments import arm_measures
 from experiments import formats as f
 from experiments.docs_words import made, number, pivot, runs_of, spanned, table
 
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
     from experiments.docs_experiments import Results
 
 Rows = list[Mapping[str, Any]]
-PROFIT = "profit_per_user"
+PROFIT = "operating_profit"
+"""The outcome that is shown with its interval, compared with the control, and decides on breaking even."""
 
 
 def made_line(results: "Results") -> str:
@@ -24,7 +26,7 @@ def made_line(results: "Results") -> str:
 def arm_tables(results: "Results") -> str:
     """Return a table of arms for every app, with what they come to against the control."""
     said = results["monetise"]
-    heads = ("way of earning", "users", "paid share", "break-even paid share", "gross margin", "profit a user",
+    heads = ("way of earning", "users", "paid share", "break-even paid share", "gross margin", "profit a month",
              "against", "p", "needed", "breaks even", "deciles that pay")  # fmt: skip
     parts = []
     for app, name in said["names"].items():
@@ -62,15 +64,12 @@ def _needed(replicates: float | None) -> str:
 
 
 def breaks_even(said: Mapping[str, Any], app: str, arm: str) -> str:
-    """Say whether an arm's profit is surely above zero, surely below, or open; or whether the app failed in it."""
+    """Say whether an arm breaks even, as the report does; or that the app failed in it."""
     mean = next(r for r in said["outcomes"] if r["app"] == app and r["arm"] == arm)
-    if number(mean["survived"]) < 0.5:
-        return "no, fails"
-    found = next(
-        r for r in said["intervals"] if r["app"] == app and r["arm"] == arm and r["outcome"] == "operating_profit"
-    )
-    low, high = number(found["low"]), number(found["high"])
-    return "yes" if low > 0.0 else "no" if high < 0.0 else "open"
+    survived = number(mean["survived"])
+    found = next(r for r in said["intervals"] if r["app"] == app and r["arm"] == arm and r["outcome"] == PROFIT)
+    words = arm_measures.breaks_even(number(found["low"]), number(found["high"]), survived)
+    return f"{words}, fails" if survived < 0.5 else words
 
 
 def paying_deciles(said: Mapping[str, Any], app: str, arm: str) -> str:

@@ -9,13 +9,14 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from experiments.run_command import Json
+from experiments.run_command import Json, can_report
+from experiments.sweep_commands import print_files
 
 Flag = Annotated[bool, Parameter(negative="")]
 Tell = Callable[[int, int], None]
 
 validate_app = App(name="validate", help_epilogue="Example: `watersellers validate --quick --out board.html`")
-calibrate_app = App(name="calibrate", help_epilogue="Example: `watersellers calibrate --quick --out calibration.toml`")
+calibrate_app = App(name="calibrate", help_epilogue="Example: `watersellers calibrate --quick --out calibration.html`")
 
 
 @validate_app.default
@@ -105,7 +106,8 @@ def command_calibrate(
     quick
         A search of a few minutes.
     out
-        Where the result is written: values, intervals, fit and the command.
+        Where the result is written: values, intervals, fit and the command as TOML; .html for a report, with the
+        TOML beside it.
     journal
         File in which evaluations are kept; next to `out` by default.
     workers
@@ -113,12 +115,16 @@ def command_calibrate(
     """
     from experiments.calibration import calibrate
 
+    if out.suffix == ".html" and not can_report():
+        out = out.with_suffix(".toml")
     kept = journal if journal is not None else out.with_suffix(".journal")
     with counting(show=sys.stderr.isatty()) as tell:
         result = calibrate(
             scenario, budget=budget, seeds=seeds, quick=quick, journal=kept, workers=workers, progress=tell
         )
-    result.save(out)
+    files = {"result": str(result.save(out.with_suffix(".toml") if out.suffix == ".html" else out))}
+    if out.suffix == ".html":
+        files["report"] = str(result.to_html(out))
     if as_json:
         print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
         return
@@ -127,6 +133,7 @@ def command_calibrate(
     from experiments.calibration_tables import print_calibration
 
     print_calibration(Console(), result)
+    print_files(files)
 
 
 @contextmanager

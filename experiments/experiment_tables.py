@@ -48,12 +48,15 @@ def print_monetisation(console: "Console", result: "MonetisationResult") -> None
         shown = columns_of(result, SHOWN)
         for name in shown:
             table.add_column(COLUMNS[name][0], justify="right")
+        table.add_column("breaks even", justify="right")
         for arm in result.arms:
             found = [(name, result.interval(arm.name, app, name)) for name in shown]
-            table.add_row(arm.name, *(COLUMNS[n][1](each.estimate) if each else f.NOTHING for n, each in found))
+            cells = [COLUMNS[n][1](each.estimate) if each else f.NOTHING for n, each in found]
+            table.add_row(arm.name, *cells, result.breaks_even(arm.name, app))
         console.print(table)
         console.print(_against(result, app))
     console.print(lead(result), highlight=False)
+    console.print("Breaks even: the 95 % interval of profit lies above zero; open where it includes zero.")
     gains = result.variance_reduction().set_index("outcome")["ratio"].dropna()
     if "operating_profit" in gains.index:
         own = gains.loc[["operating_profit"]]

@@ -67,6 +67,11 @@ def fall(value: float) -> str:
     return "does not change" if change == 0 else f"{'rises' if change > 0 else 'falls'} {abs(change)} % a year"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it is not one: 1 run, 3 runs."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def listed(words: "list[str]") -> str:
     """Join words as in a sentence."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else "none"

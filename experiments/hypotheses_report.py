@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from experiments.verdicts import HypothesesResult, Judgement, Sensitivity
 
 VERDICTS = ("supported", "refuted", "inconclusive")
+COLOURS = ("#0072B2", "#D55E00", "#8A9199")
+FARTHEST = 20.0
+"""Half widths of an interval beyond which distances are not told apart."""
 
 
 def chart(result: "HypothesesResult") -> "alt.LayerChart":
-    """Draw every claim's effect less its threshold, in half widths of its interval: right of zero it holds.
-
-    Distances beyond 20 half widths are drawn at 20.
-    """
+    """Draw every claim's effect less its threshold, in half widths of its interval: right of one it is supported."""
     import altair as alt
 
     rows = []
@@ -34,17 +34,18 @@ def chart(result: "HypothesesResult") -> "alt.LayerChart":
             continue
         distance = sign * (interval.estimate - each.claim.threshold) / width
         rows.append({"claim": each.claim.id, "statement": each.claim.statement, "verdict": each.verdict,
-                     "distance": max(min(distance, 20.0), -20.0), "effect": interval.estimate})  # fmt: skip
+                     "distance": max(min(distance, FARTHEST), -FARTHEST), "effect": interval.estimate})  # fmt: skip
     order = [str(row["claim"]) for row in sorted(rows, key=lambda row: -float(str(row["distance"])))]
-    colour = alt.Color("verdict:N", sort=list(VERDICTS), scale=alt.Scale(domain=list(VERDICTS)))
+    colour = alt.Color("verdict:N", sort=list(VERDICTS), scale=alt.Scale(domain=list(VERDICTS), range=COLOURS))
     base = alt.Chart(inline(rows)).encode(
         y=alt.Y("claim:N", sort=order, title=None, axis=alt.Axis(labelLimit=220)),
         tooltip=["statement:N", "verdict:N", alt.Tooltip("effect:Q", format=".4~g")],
     )
-    x = alt.X("distance:Q", title="effect beyond its threshold, in half widths of its interval")
+    x = alt.X("distance:Q", title="beyond the threshold, half widths")
     bar = base.mark_bar().encode(x=x, color=colour)
-    zero = alt.Chart(inline([{}])).mark_rule().encode(x=alt.datum(0))
-    layered: Any = alt.layer(bar, zero)
+    lines = alt.Chart(inline([{}])).mark_rule(strokeDash=[4, 3], style="strong")
+    ends = [lines.encode(x=alt.datum(end)) for end in (-1, 1)]
+    layered: Any = alt.layer(bar, *ends)
     drawn: alt.LayerChart = layered.properties(width="container", height=max(22 * len(rows), 120))
     return drawn
 
@@ -55,15 +56,22 @@ def report(result: "HypothesesResult") -> "Report":
 
     counts = {name: sum(v == name for v in result.verdicts.values()) for name in VERDICTS}
     words = f.listed([f"{number} {name}" for name, number in counts.items() if number])
-    lead = f"Of {len(result.judgements)} claims {words}. A claim is supported when the whole interval of its effect "
-    lead += "lies beyond the smallest effect that counts, refuted when it lies wholly short of it."
+    lead = f"Of {len(result.judgements)} claims tested: {words}. A claim is supported when the whole interval of its "
+    lead += "effect lies beyond the smallest effect that counts, refuted when it lies wholly short of it."
     facts = {"seed": str(result.seed), "depth": "quick: few replicates, main tests only" if result.quick else "full"}
     if result.fault:
         facts["planted fault"] = result.fault
     page = Report("Hypotheses", lead, facts)
     section = page.section("Verdicts")
-    section.chart("How far each claim is from its threshold", chart(result))
-    heads = ["claim", "verdict", "effect", "interval", "threshold", "replicates", "needed"]
+    section.chart(
+        f"{words[0].upper()}{words[1:]}: bars beyond a dashed line are decided",
+        chart(result),
+        note="Distance of the effect from its threshold in half widths of its 95 % interval, to the right where the "
+        f"claim says it should be: beyond the dashed lines, -1 and 1, the whole interval is on one side. Bars end at "
+        f"{FARTHEST:.0f}.",
+        wide=True,
+    )
+    heads = ["claim", "verdict", "effect", "95 % interval", "must be", "replicates", "needed"]
     section.table("All claims", heads, [_row(each) for each in result.judgements])
     for each in result.judgements:
         _claim(page.section(each.claim.id), each)
@@ -73,35 +81,53 @@ def report(result: "HypothesesResult") -> "Report":
 def _row(each: "Judgement") -> list[str]:
     interval = each.main.interval
     said = (
-        [f.digits(interval.estimate), f"{f.digits(interval.low)} to {f.digits(interval.high)}"]
-        if interval
-        else ["", ""]
+        [f.count(interval.estimate), f"{f.count(interval.low)} to {f.count(interval.high)}"] if interval else ["", ""]
     )
     counts = [str(interval.n) if interval else "0", str(each.main.needed) if each.main.needed else "settled"]
-    return [each.claim.id, each.verdict, *said, f.digits(each.claim.threshold), *counts]
+    threshold = f"{'>' if each.claim.above else '<'} {f.count(each.claim.threshold)}"
+    return [each.claim.id, each.verdict, *said, threshold, *counts]
 
 
 def _claim(section: "Section", each: "Judgement") -> None:
     claim = each.claim
     section.text(f"{claim.statement}. Verdict on {claim.scenario}: {each.verdict}.")
+    section.text(f"Measured: {_meaning(claim.metric)}")
     section.text(f"Test: {claim.test} ({KINDS[claim.kind]}). Source: {claim.source}. Refuted by: {claim.refuted_by}.")
     if claim.note:
         section.text(claim.note)
     if each.conditions:
         rows = [[one.label, one.verdict, *_interval(one.interval)] for one in each.conditions]
-        section.table("Under other conditions", ["condition", "verdict", "effect", "interval"], rows)
+        section.table("Under other conditions", ["condition", "verdict", "effect", "95 % interval"], rows)
     for sensitivity in each.sensitivities:
-        words = (
-            f.listed([f"{value:.3g}" for value in sensitivity.flips]) if sensitivity.flips else "nowhere in the range"
+        note = (
+            f"{sensitivity.assumption.why}; the scenario has {sensitivity.used:g}. The band is the 95 % interval, the "
         )
-        note = f"{sensitivity.assumption.why}; the scenario has {sensitivity.used:g}; the verdict flips {words}"
-        section.chart(sensitivity.assumption.path, _curve(each, sensitivity), note=note)
+        note += "dashed line the smallest effect that counts."
+        section.chart(_flips(sensitivity), _curve(each, sensitivity), note=note)
+
+
+def _meaning(metric: str) -> str:
+    """Return what a metric is, in the words of its function."""
+    from experiments.metrics import METRICS
+
+    words = (METRICS[metric].__doc__ or metric).partition("\n")[0].removeprefix("Return ")
+    return words[0].lower() + words[1:]
+
+
+def _flips(sensitivity: "Sensitivity") -> str:
+    """Say where in an assumption's range the effect crosses the threshold."""
+    path, tried = f"`{sensitivity.assumption.path}`", sensitivity.assumption.values
+    if not sensitivity.flips:
+        return f"The effect stays on its side of the threshold for {path} from {min(tried):g} to {max(tried):g}"
+    return (
+        f"The effect crosses its threshold where {path} is {f.listed([f'{value:.3g}' for value in sensitivity.flips])}"
+    )
 
 
 def _interval(interval: Any) -> list[str]:
     if interval is None:
         return ["", ""]
-    return [f.digits(interval.estimate), f"{f.digits(interval.low)} to {f.digits(interval.high)}"]
+    return [f.count(interval.estimate), f"{f.count(interval.low)} to {f.count(interval.high)}"]
 
 
 def _curve(each: "Judgement", sensitivity: "Sensitivity") -> "alt.LayerChart":

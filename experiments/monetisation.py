@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.arm_files import Arm, choose_arms, load_arms, named_apps, prepared
-from experiments.arm_measures import DECILE_FIGURES, UNITS
+from experiments.arm_measures import DECILE_FIGURES, UNITS, BreakEven, breaks_even
 from experiments.errors import RunFailure, UserError
 from experiments.paired import Crew, Failed, Job
 from experiments.statistics import Difference, Interval, holm, mean_interval, paired_difference, replicates_needed
@@ -118,12 +118,20 @@ class MonetisationResult:
         values = values[np.isfinite(values)]
         return mean_interval(values) if len(values) else None
 
+    def breaks_even(self, arm: str, app: str) -> BreakEven:
+        """Say whether an arm breaks even, by the interval of its operating profit: yes, no, or open."""
+        profit = self.interval(arm, app, "operating_profit")
+        ends = (profit.low, profit.high) if profit else (math.nan, math.nan)
+        return breaks_even(*ends, _mean(self.of(arm, app, "survived")))
+
     def table(self) -> "pd.DataFrame":
-        """Return the means of all outcomes, a row an app and arm."""
+        """Return the means of all outcomes, a row an app and arm, and whether the arm breaks even."""
         import pandas as pd
 
         rows = [
-            {"app": app, "arm": arm.name} | {name: _mean(self.of(arm.name, app, name)) for name in UNITS}
+            {"app": app, "arm": arm.name}
+            | {name: _mean(self.of(arm.name, app, name)) for name in UNITS}
+            | {"breaks_even": self.breaks_even(arm.name, app)}
             for app in self.apps
             for arm in self.arms
         ]

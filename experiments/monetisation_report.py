@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments import formats as f
 from experiments.arm_measures import UNITS
-from experiments.charts import inline
+from experiments.charts import ABOVE_AXIS, SHORT, axis, inline
 
 if TYPE_CHECKING:
     import altair as alt
@@ -42,6 +42,10 @@ COLUMNS: dict[str, tuple[str, Any]] = {
 """Columns of the tables of arms: what they are called and how they are written."""
 
 
+COLOURS = 11
+"""Colours of the theme for lines; further lines take them again, dashed."""
+
+
 def columns_of(result: "MonetisationResult", names: Iterable[str] = COLUMNS) -> list[str]:
     """Return the columns that say something of a result: `other` only where an own way of earning brought money."""
     other = result.values[..., list(UNITS).index("other")]
@@ -65,7 +69,8 @@ def chart(result: "MonetisationResult", outcome: str) -> "alt.LayerChart":
     order = [arm.name for arm in result.arms]
     y = alt.Y("arm:N", sort=order, title=None, axis=alt.Axis(domain=False))
     split: dict[str, Any] = {"yOffset": alt.YOffset("app:N")} if several else {}
-    axis = alt.Axis(format=".2~s" if "USD" in UNITS[outcome] or UNITS[outcome] == "people" else ".2~f")
+    number = SHORT if "USD" in UNITS[outcome] or UNITS[outcome] == "people" else ".2~f"
+    scale = axis(number, grid=True, tickCount=5)
     base = alt.Chart(inline(rows)).encode(
         y=y,
         color=alt.Color("app:N", legend=alt.Legend() if several else None),
@@ -73,7 +78,7 @@ def chart(result: "MonetisationResult", outcome: str) -> "alt.LayerChart":
                  alt.Tooltip("low:Q", format=".4~s"), alt.Tooltip("high:Q", format=".4~s")],
         **split,
     )  # fmt: skip
-    bar = base.mark_bar(opacity=0.75).encode(x=alt.X("value:Q", title=title, axis=axis))
+    bar = base.mark_bar(opacity=0.75).encode(x=alt.X("value:Q", title=title, axis=scale))
     span = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
     height = max(len(order) * (14 + 12 * len(result.apps)), 120)
     layered: Any = alt.layer(bar, span)
@@ -96,9 +101,9 @@ def report(result: "MonetisationResult") -> "Report":
     page = Report(f"Ways of earning: {names}", lead(result), facts)
     section = page.section("What each way of earning brings")
     for outcome, words in (
-        ("operating_profit", "Profit a month in the last year"),
-        ("users", "Users in the last year"),
-        ("trust", "Trust at the end"),
+        ("operating_profit", _profit_words(result)),
+        ("users", _ends_words(result, "users", "Users in the last year are most by")),
+        ("trust", _ends_words(result, "trust", "Trust at the end is highest by")),
     ):
         section.chart(words, chart(result, outcome), note="Bars are means, lines their 95 % intervals.")
     for app in result.apps:
@@ -120,18 +125,72 @@ def report(result: "MonetisationResult") -> "Report":
 
 
 def lead(result: "MonetisationResult") -> str:
-    """Say which arm earns most, which break even, and which do not survive."""
+    """Say which arm earns most, which surely break even, which may, and which do not survive."""
     sentences = []
     for app in result.apps:
-        profit = {arm.name: _mean(result, arm.name, app, "operating_profit") for arm in result.arms}
-        known = {arm: value for arm, value in profit.items() if math.isfinite(value)}
-        best = max(known, key=known.__getitem__)
-        earning = [arm for arm, value in known.items() if value > 0.0]
-        died = [arm for arm in known if _mean(result, arm, app, "survived") < 0.5]
-        text = f"{result.names[app]} earns most by {best}, {f.money(known[best])} a month"
-        text += f"; {len(earning)} of {len(known)} ways break even ({f.listed(earning)})" if earning else "; none pays"
+        profit = _means(result, app, "operating_profit")
+        if not profit:
+            sentences.append(f"{result.names[app]} has no profit to speak of: no run came to its end.")
+            continue
+        best = max(profit, key=profit.__getitem__)
+        text = f"{result.names[app]} earns most by {best}, {_spanned(result, best, app, 'operating_profit')} a month"
+        by = _by_verdict(result, app)
+        text += f"; {len(by['yes'])} of {len(profit)} ways break even"
+        text += f" ({f.listed(by['yes'])})" if by["yes"] else ""
+        text += f", {len(by['open'])} may or may not ({f.listed(by['open'])})" if by["open"] else ""
+        died = [arm for arm in profit if _mean(result, arm, app, "survived") < 0.5]
         sentences.append(text + (f"; {f.listed(died)} end in failure." if died else "."))
     return " ".join(sentences)
+
+
+def _by_verdict(result: "MonetisationResult", app: str) -> dict[str, list[str]]:
+    """Return the arms of an app by whether they break even."""
+    found: dict[str, list[str]] = {"yes": [], "no": [], "open": []}
+    for arm in _means(result, app, "operating_profit"):
+        found[result.breaks_even(arm, app)].append(arm)
+    return found
+
+
+def _profit_words(result: "MonetisationResult") -> str:
+    """Say of how many ways the interval of profit lies above zero, below, or includes it."""
+    parts = []
+    for app in result.apps:
+        counts = {verdict: len(arms) for verdict, arms in _by_verdict(result, app).items()}
+        text = f"{result.names[app]} breaks even by {counts['yes']} of {sum(counts.values())} ways"
+        text += f", surely not by {counts['no']}" if counts["no"] else ""
+        parts.append(text + (f", {counts['open']} are open" if counts["open"] else ""))
+    return "; ".join(parts)
+
+
+def _ends_words(result: "MonetisationResult", outcome: str, words: str) -> str:
+    """Say by which ways an outcome is highest and lowest, app by app."""
+    parts = []
+    for app in result.apps:
+        known, write = _means(result, app, outcome), COLUMNS[outcome][1]
+        if not known:
+            continue
+        most, least = (choose(known, key=known.__getitem__) for choose in (max, min))
+        of = f" for {result.names[app]}" if len(result.apps) > 1 else ""
+        if write(known[most]) == write(known[least]):
+            parts.append(f"all ways alike ({write(known[most])}){of}")
+            continue
+        parts.append(f"{most} ({write(known[most])}), least by {least} ({write(known[least])}){of}")
+    return f"{words} {'; '.join(parts)}"
+
+
+def _means(result: "MonetisationResult", app: str, outcome: str) -> dict[str, float]:
+    """Return the mean of an outcome by arm, those without one left out."""
+    found = {arm.name: _mean(result, arm.name, app, outcome) for arm in result.arms}
+    return {arm: value for arm, value in found.items() if math.isfinite(value)}
+
+
+def _spanned(result: "MonetisationResult", arm: str, app: str, outcome: str) -> str:
+    """Write the mean of an outcome with its interval."""
+    found, write = result.interval(arm, app, outcome), COLUMNS[outcome][1]
+    if found is None:
+        return f.NOTHING
+    known = math.isfinite(found.low) and math.isfinite(found.high)
+    return f"{write(found.estimate)} ({write(found.low)} to {write(found.high)})" if known else write(found.estimate)
 
 
 def _mean(result: "MonetisationResult", arm: str, app: str, outcome: str) -> float:
@@ -141,11 +200,22 @@ def _mean(result: "MonetisationResult", arm: str, app: str, outcome: str) -> flo
 
 def _arm_table(section: "Section", result: "MonetisationResult", app: str) -> None:
     names = columns_of(result)
-    rows = [
-        [arm.title, *(COLUMNS[name][1](_mean(result, arm.name, app, name)) for name in names)] for arm in result.arms
-    ]
-    heads = ["arm", *(COLUMNS[name][0] for name in names)]
-    section.table(result.names[app], heads, rows, note="Dollars a month, means of the last year.")
+    names.remove("operating_profit")
+    rows = []
+    for arm in result.arms:
+        cells = [COLUMNS[name][1](_mean(result, arm.name, app, name)) for name in names]
+        profit = [_spanned(result, arm.name, app, "operating_profit"), result.breaks_even(arm.name, app)]
+        rows.append([arm.title, *profit, *cells])
+    heads = ["profit (95 % interval)", "breaks even", *(COLUMNS[name][0] for name in names)]
+    section.table(result.names[app], ["arm", *heads], rows, note=_ARMS_NOTE)
+
+
+_DECILES_NOTE = "Means over replicates in the last month; compute is what serving them costs."
+_ARMS_NOTE = (
+    "Dollars a month, means of the last year; profit a user in dollars a month, runway in months, trust against 1 at "
+    "the opening. Breaks even: yes where the whole interval of profit lies above zero, no where it lies below or the "
+    "app fails in most replicates, else open."
+)
 
 
 def _difference_table(section: "Section", result: "MonetisationResult", app: str) -> None:
@@ -173,6 +243,9 @@ def _deciles(section: "Section", result: "MonetisationResult") -> None:
     import altair as alt  # isort: skip
 
     table = result.by_decile().reset_index()
+    arms = [arm.name for arm in result.arms]
+    legend = alt.Legend(offset=ABOVE_AXIS, symbolType="stroke", symbolStrokeWidth=3)
+    dashes = [[1, 0] if i < COLOURS else [5, 3] for i in range(len(arms))]
     for app in result.apps:
         own = table[table["app"] == app]
         rows = [
@@ -184,14 +257,21 @@ def _deciles(section: "Section", result: "MonetisationResult") -> None:
             alt.Chart(inline(rows))
             .mark_line(point=True)
             .encode(
-                x=alt.X("decile:O", title="decile of appetite, heaviest users last"),
-                y=alt.Y("value:Q", title="revenue less compute, USD/month", axis=alt.Axis(format=".2~s")),
-                color=alt.Color("arm:N", sort=[arm.name for arm in result.arms]),
+                x=alt.X("decile:O", title="decile of appetite, heaviest users last", axis=alt.Axis(labelAngle=0)),
+                y=alt.Y("value:Q", title="revenue less compute, USD/month", axis=axis(SHORT)),
+                color=alt.Color("arm:N", sort=arms, scale=alt.Scale(domain=arms), legend=legend),
+                strokeDash=alt.StrokeDash(
+                    "arm:N", sort=arms, scale=alt.Scale(domain=arms, range=dashes), legend=legend
+                ),
                 tooltip=["arm:N", "decile:O", alt.Tooltip("value:Q", format=".3~s")],
             )
             .properties(width="container", height=300, usermeta={"longest": max(len(arm.name) for arm in result.arms)})
         )
-        section.chart(f"{result.names[app]}: what users of each decile leave after compute", drawn)
+        heaviest = own[(own["decile"] == 10) & np.isfinite(own["margin"])]
+        costly = int((heaviest["margin"] < 0.0).sum())
+        words = f"The heaviest tenth of {result.names[app]}'s users cost more than they bring in {costly} of "
+        words += f"{len(heaviest)} ways of earning"
+        section.chart(words, drawn, note=_DECILES_NOTE, wide=True)
 
 
 def _question_table(section: "Section", question: "Question") -> None:

@@ -99,6 +99,8 @@ def _nodes(run: "RunResult", like: "RunResult") -> tuple[dict[str, Node], dict[s
         members = sorted(run.members(tier), key=lambda i: -rank[i])
         selling = sum(rank[i] > 0.0 for i in members)
         shown = members[: selling if len(members) <= MOST else min(selling, MOST - 1)]
+        if len(shown) == len(members) - 1:
+            shown = members
         for i in shown:
             firm = run.firm_list[i]
             nodes[firm.id] = Node(run.short_name(firm.id), tier, float(revenue[i]), float(profit[i]))

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import RunFailure, UserError
-from experiments.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,18 +111,11 @@ def manifest(run: "RunResult") -> dict[str, Any]:
     """Return what identifies a run and what its tables need to be understood."""
     from ecosystem.record import FIRM_FIELDS
     from experiments.outcomes import TIER_UNITS
-    from experiments.summaries import series_unit
+    from experiments.summaries import identity, series_unit
 
     return {
         "format": FORMAT,
-        "scenario": run.spec.name,
-        "title": run.spec.title,
-        "seed": run.seed,
-        "replicate": run.replicate,
-        "months": run.months,
-        "start": run.spec.start,
-        "version": version("watersellers"),
-        "fingerprint": fingerprint(),
+        **identity(run),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "libraries": {name: version(name) for name in ("numpy", "scipy", "mesa", "networkx")},

@@ -30,8 +30,8 @@ def prices(section: Section, run: "RunResult", many: "Replicates | None") -> Non
     """Fill the section on prices."""
     listed, fixed = list_price(run), run.markets["fixed_quality_price"]
     section.chart(
-        f"The price of a Mtok at the opening's quality {f.fall(yearly_factor(fixed))}; the best model's list price "
-        f"{f.fall(yearly_factor(listed))}",
+        f"The price of a Mtok at the opening's quality {f.fall(yearly_factor(fixed))}; by trend the best model's "
+        f"list price {f.fall(yearly_factor(listed))}",
         lines(
             days(run),
             {"best model, list price": listed, "at the opening's quality": fixed},
@@ -39,7 +39,8 @@ def prices(section: Section, run: "RunResult", many: "Replicates | None") -> Non
             log=True,
             number="~g",
         ),
-        note="Price of a Mtok of enterprise traffic: input, cached input and output as enterprises use them.",
+        note="Price of a Mtok of enterprise traffic: input, cached input and output as enterprises use them. "
+        "Yearly changes are trends over the run; the list price jumps when another model becomes the best.",
     )
     rents = _by_region(run, "rent")
     section.chart(

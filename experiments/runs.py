@@ -382,16 +382,19 @@ def firm_list(spec: "Spec", firms: Mapping[str, Any]) -> tuple[FirmInfo, ...]:
     return tuple(FirmInfo(i, getattr(named[i], "name", i), f.tier, f.region, f.group) for i, f in firms.items())
 
 
-def result_of(chain: "ValueChain") -> RunResult:
-    """Copy out of a model what is kept of it."""
+def result_of(chain: "ValueChain", *, copied: bool = True) -> RunResult:
+    """Return what a model has recorded so far: copied out of it, or its own arrays."""
     recorded = chain.recorder.recorded
+    panel, markets = chain.recorder.panel[:recorded], dict(chain.recorder.series)
+    if copied:
+        panel, markets = panel.copy(), {name: values.copy() for name, values in sorted(markets.items())}
     return RunResult(
         spec=chain.spec,
         seed=chain.root_seed,
         replicate=chain.replicate,
         firm_list=firm_list(chain.spec, chain.firms),
-        panel=chain.recorder.panel[:recorded].copy(),
-        markets={name: values.copy() for name, values in sorted(chain.recorder.series.items())},
+        panel=panel,
+        markets=markets,
         flows=chain.ledger.flows(),
         plugs=tuple(chain.plugs),
         failures=tuple(chain.failures),

@@ -1,6 +1,6 @@
 """How a scoreboard is shown: on a terminal, as an HTML report, as text for the documentation."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.validation import TITLES, Scoreboard
 
@@ -44,6 +44,7 @@ def print_scoreboard(console: "Console", board: Scoreboard) -> None:
 
 def scoreboard_report(board: Scoreboard) -> "Report":
     """Return the scoreboard as a report."""
+    from experiments.charts import stacked
     from experiments.reports import Report
 
     counts = board.counts()
@@ -54,6 +55,11 @@ def scoreboard_report(board: Scoreboard) -> "Report":
     )
     facts = {TITLES[name].split(":")[0]: f"{each[0]} of {each[1]}" for name, each in counts.items()}
     report = Report(f"Scoreboard of {board.scenario}", lead, facts)
+    if computed:
+        order = [SHORT_TITLES[name] for name in TITLES if board.section(name)]
+        titled = f"{passed} of {computed} statements pass; {_weakest(counts)}"
+        section = report.section("In one picture")
+        section.chart(titled, stacked(_parts(board), "statements", parts=PARTS, order=order, number=".0f"), wide=True)
     for name, title in TITLES.items():
         section = report.section(title)
         rows = [cells(row) for row in board.section(name)]
@@ -61,10 +67,39 @@ def scoreboard_report(board: Scoreboard) -> "Report":
     return report
 
 
+SHORT_TITLES = {
+    "limits": "exact limits",
+    "kernel": "kernel rows",
+    "targets": "targets",
+    "facts": "stylised facts",
+    "sizes": "sizes",
+    "readings": "readings",
+    "robustness": "robustness",
+}
+PARTS = ("pass", "pass, but given", "miss", "not computed")
+
+
+def _parts(board: Scoreboard) -> list[dict[str, Any]]:
+    """Return how many rows of each class came to what."""
+    rows = []
+    for name in TITLES:
+        said = ["pass, but given" if row.given and row.status == "pass" else row.status for row in board.section(name)]
+        rows += [{"name": SHORT_TITLES[name], "part": part, "value": float(said.count(part))} for part in set(said)]
+    return rows
+
+
+def _weakest(counts: dict[str, tuple[int, int, int]]) -> str:
+    """Say in which class most statements miss."""
+    name = max(counts, key=lambda name: counts[name][1] - counts[name][0])
+    passed, computed, _ = counts[name]
+    return f"most that miss are {SHORT_TITLES[name]}, {computed - passed} of {computed}"
+
+
 def cells(row: "Row") -> list[str]:
     """Return a row as text by column of `HEADS`."""
     right = f"{100.0 * row.right:.0f} %" if row.n > 1 else ""
-    return [_title(row), row.expected, row.found, row.status, right, row.source, row.note]
+    expected = f"{row.expected} {row.unit}" if row.unit not in ("", "1") and row.expected else row.expected
+    return [_title(row), expected, row.found, row.status, right, row.source, row.note]
 
 
 def markdown(board: Scoreboard) -> str:

@@ -29,11 +29,12 @@ def chart(result: "ShockResult", outcome: str) -> "alt.LayerChart":
             date = f"{(first + np.timedelta64(month, 'M')).astype('datetime64[D]')}T00:00:00"
             rows.append({"date": date, "value": found.estimate, "low": found.low, "high": found.high})
     day = f"{(first + np.timedelta64(result.month, 'M')).astype('datetime64[D]')}T00:00:00"
-    unit = "%" if relative(result, outcome) else ".3~s"
-    axis = alt.Axis(format=unit)
     x = alt.X("date:T", title=None, axis=alt.Axis(format="%b %y"))
     base = alt.Chart(inline(rows)).encode(x=x)
-    title = "with the event against without"
+    share = relative(result, outcome)
+    title = "with the event over without, less one" if share else "with the event less without"
+    unit = "+.1%" if share else ".3~s"
+    axis = alt.Axis(format="+~%" if share else unit)
     band = base.mark_area(opacity=0.22).encode(y=alt.Y("low:Q", title=title, axis=axis), y2="high:Q")
     line = base.mark_line(point=True).encode(
         y=alt.Y("value:Q", title=title, axis=axis),
@@ -55,6 +56,26 @@ def called(result: "ShockResult", outcome: str) -> str:
     return f"{field}, {parts[1]}" if len(parts) > 1 else field
 
 
+def title(result: "ShockResult", outcome: str) -> str:
+    """Say how far an outcome is from the twin's, at the last time after the event that the table has."""
+    from experiments.events_study import AFTER
+
+    after = max((after for after in AFTER if result.month + after < result.months), default=0)
+    found = result.difference(outcome, result.month + after)
+    words = called(result, outcome)
+    name, when = (
+        words[0].upper() + words[1:],
+        f"{after} months after the event" if after else "in the month of the event",
+    )
+    if found is None:
+        return f"{name}: there is nothing to compare {when}"
+    ends = f"{written(result, outcome, found.low)} to {written(result, outcome, found.high)}"
+    if not (found.low > 0.0 or found.high < 0.0):
+        return f"{name}: with and without cannot be told apart {when} ({ends})"
+    size = written(result, outcome, abs(found.estimate)).removeprefix("+")
+    return f"{name}: {size} {'higher' if found.estimate > 0.0 else 'lower'} than without {when} ({ends})"
+
+
 def relative(result: "ShockResult", outcome: str) -> bool:
     """Whether an outcome's difference is a share of the twin's."""
     from experiments.events_study import compared_as_ratio
@@ -67,8 +88,13 @@ def written(result: "ShockResult", outcome: str, value: float) -> str:
     if not math.isfinite(value):
         return f.NOTHING
     if relative(result, outcome):
-        return f"{100.0 * value:+.1f} %"
+        return _signed(value)
     return f"{'+' if value > 0.0 else ''}{f.count(value)}"
+
+
+def _signed(share: float) -> str:
+    """Write a share with its sign, but none for a zero."""
+    return f"{round(100.0 * share, 1) + 0.0:+.1f} %".replace("+0.0 %", "0.0 %")
 
 
 def reading(result: "ShockResult") -> str:
@@ -82,17 +108,27 @@ def reading(result: "ShockResult") -> str:
         for after in months:
             found = result.difference(outcome, result.month + after)
             if found is not None:
-                said.append(f"{written(result, outcome, found.estimate)} after {after}")
+                said.append(f"{_cell(result, outcome, found)} after {after}")
         parts.append(f"{called(result, outcome)} {f.listed(said)} months")
-    text = "; ".join(parts) + "."
+    text = f"{'; '.join(parts)}."
+    text = text[0].upper() + text[1:]
     if result.reaction:
-        day = f.listed([f"{tier} {100.0 * value:+.1f} %" for tier, value in result.reaction.items()])
-        text = f"On the day equity moves: {day}. {text}"
+        day = f.listed([f"{tier} {_signed(value)}" for tier, value in result.reaction.items()])
+        text = f"On the news of the saving alone, equity moves on the day: {day}. {text}"
     last = result.difference("serving_hours", result.month + months[-1]) if "serving_hours" in result.treated else None
     if last is not None:
         more = "more" if last.low > 0.0 else "less" if last.high < 0.0 else "neither more nor less"
         text += f" Jevons: {months[-1]} months on the saving means {more} compute for serving."
     return text
+
+
+_CHART_NOTE = "Mean over pairs of runs and its 95 % interval; the dashed line is the month of the event."
+ON_THE_DAY = (
+    "The response on the day is what investors make of the news of the saving alone, at what firms earned before it. "
+    "The values by month are those of the whole event, at the end of the month: open weights and what firms have "
+    "done by then are in them. A tier can rise on the news and stand lower in that very month."
+)
+"""How the two answers on equity differ, where an event is news of a saving."""
 
 
 def report(result: "ShockResult") -> "Report":
@@ -102,7 +138,7 @@ def report(result: "ShockResult") -> "Report":
 
     facts = {
         "scenario": result.scenario,
-        "event in month": str(result.month),
+        "event in": f"{np.datetime64(result.start, 'M') + result.month} (month {result.month} after the opening)",
         "pairs of runs": str(result.replicates),
         "seed": str(result.seed),
         "source": result.shock.source,
@@ -110,8 +146,12 @@ def report(result: "ShockResult") -> "Report":
     page = Report(result.shock.title, reading(result), facts)
     section = page.section("With the event against without")
     section.text("Both worlds of a pair share their chance; the twin lacks the event and nothing else.")
+    if result.reaction:
+        heads = ["", *result.reaction]
+        cells = [_signed(value) for value in result.reaction.values()]
+        section.table("Equity on the day, by tier", heads, [["response to the news", *cells]], note=ON_THE_DAY)
     for outcome in result.treated:
-        section.chart(called(result, outcome), chart(result, outcome))
+        section.chart(title(result, outcome), chart(result, outcome), note=_CHART_NOTE)
     rows = []
     for outcome in result.treated:
         cells = []

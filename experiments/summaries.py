@@ -71,12 +71,11 @@ def series_unit(name: str) -> str:
     return _SERIES_UNITS.get(name.partition(".")[0], "")
 
 
-def summary(run: "RunResult", replicates: "Replicates | None" = None) -> dict[str, Any]:
-    """Return the run's summary: JSON types only, None for what has no meaning."""
+def identity(run: "RunResult") -> dict[str, Any]:
+    """Return what identifies a run."""
     from experiments.fingerprint import fingerprint
 
-    figures = tier_figures(run)
-    content: dict[str, Any] = {
+    return {
         "scenario": run.spec.name,
         "title": run.spec.title,
         "seed": run.seed,
@@ -85,6 +84,13 @@ def summary(run: "RunResult", replicates: "Replicates | None" = None) -> dict[st
         "start": run.spec.start,
         "version": version("watersellers"),
         "fingerprint": fingerprint(),
+    }
+
+
+def summary(run: "RunResult", replicates: "Replicates | None" = None) -> dict[str, Any]:
+    """Return the run's summary: JSON types only, None for what has no meaning."""
+    figures = tier_figures(run)
+    content: dict[str, Any] = identity(run) | {
         "window_months": min(WINDOW, run.months),
         "tiers": {tier: asdict(f) for tier, f in figures.items()},
         "tiers_whole_run": {tier: asdict(f) for tier, f in tier_figures(run, whole=True).items()},

@@ -27,7 +27,7 @@ def sweep_report(store: "Store", record: "SweepRecord", content: Mapping[str, An
     content = content or sweep_summary(store, record)
     facts = {
         "scenario": content["title"],
-        "design": f"{content['method']}, {len(content['factors'])} factors",
+        "design": f"{content['method']}, {f.counted(len(content['factors']), 'factor')}",
         "runs": f"{content['points']} points x {f.listed([_replicates(content)])}",
         "finished": str(content["finished"]),
         "failed": str(content["failed"]),
@@ -100,7 +100,7 @@ def _results(section: Section, content: Mapping[str, Any]) -> None:
     names = headlines(list(content["outcomes"]))
     head = ["outcome", "median", "5 to 95 %", "above zero", "unit"]
     section.table(
-        f"The {len(names)} outcomes that are looked at first, over {content['finished']} runs",
+        f"The {len(names)} outcomes that are looked at first, over {f.counted(content['finished'], 'run')}",
         head,
         [_outcome_row(name, content["outcomes"][name]) for name in names],
     )
@@ -221,8 +221,8 @@ def _failures(section: Section, content: Mapping[str, Any]) -> None:
         return
     kinds = Counter(each["error"] for each in failures)
     section.text(
-        f"{len(failures)} runs failed, for {len(kinds)} reasons. They are no part of the numbers above. The command "
-        "beside each repeats it with its traceback; `sweep --retry-failed` tries all again."
+        f"Failed runs: {len(failures)}; different errors: {len(kinds)}. They are no part of the numbers above. The "
+        "command beside each repeats it with its traceback; `sweep --retry-failed` tries all again."
     )
     rows = [[each["key"][:12], each["error"], f"`{each['replay']}`"] for each in failures[:MOST_FAILURES]]
     first = f"The first {len(rows)} of {len(failures)}" if len(failures) > len(rows) else "All of them"

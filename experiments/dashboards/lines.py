@@ -13,6 +13,8 @@ from experiments.runs import RunResult
 
 Floats = NDArray[np.float64]
 Options = dict[str, Any]
+ROOM = 320.0
+"""Pixels for a legend on a phone."""
 MOST_POINTS = 240
 """Months drawn at most; of a longer run only every second, third, ... is."""
 
@@ -42,11 +44,13 @@ class LineChart:
             series[0]["markLine"] = _mark_line(marks, step, months, look)
         if twin is not None:
             series += self._twin(self.content(twin), look, step)
-        legend = {"type": "scroll", "top": 0, "left": 0, "icon": "roundRect", "itemWidth": 12, "itemHeight": 10}
+        rows = _legend_rows(list(shown))
+        legend = {"type": "plain" if rows <= 2 else "scroll", "top": 0, "left": 0, "icon": "roundRect"}
+        legend |= {"itemWidth": 12, "itemHeight": 10}
         ink = {"textStyle": {"color": look.ink}, "pageTextStyle": {"color": look.ink}, "pageIconColor": look.ink}
         return {
             "animation": False,
-            "grid": {"left": 8, "right": 26, "top": 50, "bottom": 6, "containLabel": True},
+            "grid": {"left": 8, "right": 26, "top": 70 if rows == 2 else 50, "bottom": 6, "containLabel": True},
             "legend": {**legend, **ink, "data": list(shown)},
             "tooltip": {"trigger": "axis", ":valueFormatter": f'told("{self.told}")', **tooltip(look)},
             "xAxis": {
@@ -55,7 +59,7 @@ class LineChart:
                 "boundaryGap": False,
                 "axisLine": {"lineStyle": {"color": look.soft}, "onZero": False},
                 "axisTick": {"show": False},
-                "axisLabel": {"color": look.soft, "hideOverlap": True},
+                "axisLabel": {"color": look.soft, "hideOverlap": True, "margin": 13},
             },
             "yAxis": {
                 "type": "log" if self.log else "value",
@@ -103,6 +107,17 @@ class LineChart:
         ]
 
 
+def _legend_rows(names: Sequence[str]) -> int:
+    """Return how many rows a legend takes on a phone, by the length of its names."""
+    rows, used = 1, 0.0
+    for name in names:
+        wide = 6.2 * len(name) + 27.0
+        if used and used + wide > ROOM:
+            rows, used = rows + 1, 0.0
+        used += wide
+    return rows
+
+
 def tooltip(look: Look) -> Options:
     """Return the colours of a tooltip."""
     return {"backgroundColor": look.paper, "borderColor": look.line, "textStyle": {"color": look.ink}, "confine": True}
@@ -146,7 +161,7 @@ def _prices(run: RunResult) -> Mapping[str, Floats]:
         "chip": f"chip_price.{region}",
         "accelerator-hour": f"rent.{region}",
         "Mtok, quality of early 2025": "fixed_quality_price",
-        "1,000 impressions": f"cpm.{region}",
+        "1,000 ads": f"cpm.{region}",
     }
     shown = {name: run.markets[key] for name, key in series.items() if key in run.markets}
     return {name: 100.0 * values / values[0] for name, values in shown.items() if values[0] > 0.0}

@@ -85,7 +85,8 @@ table.plain { border-collapse: collapse; width: 100%; font-size: .85rem; font-va
 table.plain th, table.plain td { padding: 3px 6px; border-bottom: 1px solid var(--line); text-align: right;
   vertical-align: top; }
 table.plain th { color: var(--soft); font-weight: 600; }
-table.plain td { overflow-wrap: anywhere; }
+table.plain td { white-space: nowrap; }
+table.plain td.left { white-space: normal; }
 table.plain th:first-child, table.plain td:first-child, table.plain .left { text-align: left; }
 .q-drawer .q-field__label, .q-drawer .q-field__native, .q-drawer .q-field__suffix { color: var(--ink); }
 .q-drawer .q-expansion-item__content { padding: 0 4px 8px; }

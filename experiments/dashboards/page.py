@@ -298,12 +298,17 @@ class Page:
         self._drew_lines = time.monotonic()
         session = self.session
         result, twin = session.result(), session.twin_result()
-        marks = {event["month"]: name for name, event in self.sidebar.fired_labels().items()}
+        fired = self.sidebar.fired_labels()
+        marks: dict[int, str] = {}
+        for mark, _, month in fired:
+            marks[month] = f"{marks[month]}, {mark}" if month in marks else mark
         self.month.set_text(f"{pictures.month_name(result)}, month {session.month} of {session.spec.months}")
         self.lead.set_text(pictures.profit_sentence(result))
         words = ""
         if twin is not None:
             words = f"Dashed lines: {session.beside}. There: {pictures.profit_sentence(twin)}"
+        if len(fired) > 1:
+            words = f"{words} Dotted lines: {'; '.join(each for _, each, _ in fired)}.".lstrip()
         self.beside_words.set_text(words)
         self.beside_words.set_visibility(bool(words))
         for chart in CHARTS:

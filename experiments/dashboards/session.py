@@ -7,7 +7,7 @@ from ecosystem.ledger import LedgerBreach, LedgerError
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
 from experiments.errors import RunFailure
-from experiments.runs import RunResult, firm_list
+from experiments.runs import RunResult, result_of
 
 Beside = Literal["nothing", "without the fired events", "scenario as shipped"]
 BESIDE: tuple[Beside, ...] = get_args(Beside)
@@ -131,27 +131,11 @@ class Session:
 
     def result(self) -> RunResult:
         """Return the run so far, as other parts of the program see a finished one."""
-        return result_of(self.chain)
+        return result_of(self.chain, copied=False)
 
     def twin_result(self) -> RunResult | None:
         """Return the run beside it so far."""
-        return None if self.twin is None else result_of(self.twin)
-
-
-def result_of(chain: ValueChain) -> RunResult:
-    """Return what a model has recorded so far; its arrays are the model's own."""
-    recorded = chain.recorder.recorded
-    return RunResult(
-        spec=chain.spec,
-        seed=chain.root_seed,
-        replicate=chain.replicate,
-        firm_list=firm_list(chain.spec, chain.firms),
-        panel=chain.recorder.panel[:recorded],
-        markets=chain.recorder.series,
-        flows=chain.ledger.flows(),
-        plugs=tuple(chain.plugs),
-        failures=tuple(chain.failures),
-    )
+        return None if self.twin is None else result_of(self.twin, copied=False)
 
 
 def value_at(spec: Spec, path: str) -> Any:

@@ -210,9 +210,12 @@ class Sidebar:
 
     # --- drawing -------------------------------------------------------------------------------------------
 
-    def fired_labels(self) -> dict[str, dict[str, Any]]:
-        """Return the fired events by the label that is drawn at their month."""
-        return {self.labels.get(name, name): event for name, event in self.session.fired.items()}
+    def fired_labels(self) -> list[tuple[str, str, int]]:
+        """Return mark, words and month of every fired event; several are marked by their numbers."""
+        fired = [(self.labels.get(name, name), int(event["month"])) for name, event in self.session.fired.items()]
+        if len(fired) == 1:
+            return [(label, label, month) for label, month in fired]
+        return [(str(i), f"{i} {label}", month) for i, (label, month) in enumerate(fired, start=1)]
 
     def draw(self) -> None:
         """Show the values that the session has."""
@@ -226,7 +229,7 @@ class Sidebar:
             self.notes[control.path].set_text(control.note(value))
         self.beside.set_value(session.beside)
         self.off.set_value([n for n in MechanismSwitches.model_fields if not value_at(session.spec, f"mechanisms.{n}")])
-        fired = [f"{label} (month {event['month'] + 1})" for label, event in self.fired_labels().items()]
+        fired = [f"{words} (month {month + 1})" for _, words, month in self.fired_labels()]
         self.fired.set_text(f"fired: {'; '.join(fired)}" if fired else "")
         self.fire_button.set_enabled(not self.page.busy)
         self.command.set_text(f"then: watersellers run {file_name(session)}")

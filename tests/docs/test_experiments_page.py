@@ -67,7 +67,7 @@ def test_the_page_holds_what_the_files_hold(folder: Path, tmp_path: Path) -> Non
     assert "do not edit" in text and "nan" not in text.lower().replace("finan", "")
     results = Results(folder)
     said = results["monetise"]
-    profit = next(r for r in said["intervals"] if r["arm"] == "free" and r["outcome"] == "profit_per_user")
+    profit = next(r for r in said["intervals"] if r["arm"] == "free" and r["outcome"] == "operating_profit")
     assert spanned(money, profit["low"], profit["high"], profit["mean"]) in text
     for claim in results["hypotheses"]["claims"]:
         assert f"`{claim['claim']}` {claim['statement']} | **{claim['verdict']}**" in text

@@ -1,6 +1,8 @@
 """Calibration: parameters inside their ranges, weights, a search that finds known values and goes on."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,24 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 from ecosystem.spec import Spec
-from experiments.calibration import Distance, Free, free_parameters, moments, overrides, targets
+from experiments.calibration import (
+    CalibrationResult,
+    Distance,
+    Fit,
+    Free,
+    Gain,
+    free_parameters,
+    moments,
+    overrides,
+    targets,
+)
+from experiments.calibration_report import calibration_report, lead, place
 from experiments.calibration_search import Search
 from experiments.calibration_statistics import estimate
 from experiments.checks import Check
 from experiments.errors import UserError
+from experiments.reports import ChartBlock
+from experiments.worlds import EVIDENCE
 
 Floats = NDArray[np.float64]
 FREE = tuple(Free(name, (), 0.0, 2.0, 0.5, False, "") for name in ("a", "b", "idle"))
@@ -67,6 +82,16 @@ def test_least_squares_finds_the_bottom_of_the_valley_soon() -> None:
     with KnownSearch() as search:
         best = search.run(40, None)
     assert {name: round(best[name], 1) for name in TRUTH} == TRUTH
+
+
+def test_the_search_keeps_where_it_came_nearer() -> None:
+    with KnownSearch() as search:
+        best = search.run(40, None)
+        gains = search.gains
+        nearest = search.distance.of(search.deviations(best))
+    assert gains[0].evaluation == 1
+    assert all(a.evaluation < b.evaluation and a.distance > b.distance for a, b in pairwise(gains))
+    assert gains[-1].distance == pytest.approx(nearest)
 
 
 def test_a_stopped_search_goes_on_from_its_journal(tmp_path: Path) -> None:
@@ -184,3 +209,53 @@ def test_the_opening_can_be_fitted_all_over_the_ranges() -> None:
             for app in market.apps:
                 assert not app.alive or market.usage(app).users == pytest.approx(app.spec.users, rel=1e-9)
         chain.release()
+
+
+# --- the report --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shipped() -> CalibrationResult:
+    return CalibrationResult.load(EVIDENCE / "calibration.toml")
+
+
+def test_a_result_is_read_back_as_it_was_saved(shipped: CalibrationResult, tmp_path: Path) -> None:
+    unknown = replace(shipped.fit[0], fitted=np.nan, ends=(0.1, 0.2))
+    whole = replace(shipped, fit=(unknown, *shipped.fit[1:]), gains=(Gain(1, 9.0), Gain(4, 3.0)))
+    found = CalibrationResult.load(whole.save(tmp_path / "found.toml"))
+    assert np.isnan(found.fit[0].fitted)
+    assert found.fit[0].ends == (0.1, 0.2)
+    assert replace(found, fit=found.fit[1:]) == replace(whole, fit=whole.fit[1:])
+
+
+def test_what_is_no_calibration_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "other.toml"
+    for content in ("a = 1", "a = ", 'estimates = [{name = "a"}]\nfit = []'):
+        file.write_text(content)
+        with pytest.raises(UserError, match="not a saved calibration"):
+            CalibrationResult.load(file)
+    with pytest.raises(UserError, match="not a saved calibration"):
+        CalibrationResult.load(tmp_path / "none.toml")
+
+
+def test_places_in_a_band() -> None:
+    row = Fit("a", "a", (1.0, 3.0), 2.0, 2.0, inside=True, searched=True)
+    assert [place(row, x) for x in (1.0, 2.0, 3.0)] == [-1.0, 0.0, 1.0]
+    assert place(row, 99.0) == pytest.approx(10.0 / 1.5)
+    wide = replace(row, band=(1.0, 100.0))
+    assert place(wide, 10.0) == pytest.approx(0.0)
+
+
+def test_the_report_says_what_the_result_says(shipped: CalibrationResult) -> None:
+    page = calibration_report(replace(shipped, gains=(Gain(1, 9.0), Gain(4, 4.0), Gain(7, 3.0))))
+    inside = sum(row.inside for row in shipped.fit)
+    assert f"{inside} of {len(shipped.fit)} targets lie inside" in lead(shipped)
+    charts = [block for section in page.sections for block in section.blocks if isinstance(block, ChartBlock)]
+    assert len(charts) == 3
+    assert charts[2].title.startswith(f"The best of {shipped.evaluations} evaluations is number 7; half of the way")
+    assert charts[2].title.endswith("by number 4")
+    text = page.html()
+    for each in (*(e.name for e in shipped.estimates), *(row.target for row in shipped.fit)):
+        assert f"<code>{each}</code>" in text
+    assert "USD/hour" in text
+    assert "keeps no record of the search" in calibration_report(shipped).html()

@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from experiments import cli
+from experiments.calibration import CalibrationResult, Gain
 from experiments.comparison import compare_runs
 from experiments.comparison_report import Sides, comparison_report
 from experiments.designs import Design
@@ -24,8 +26,9 @@ from experiments.stores import Store
 from experiments.sweep_report import sweep_report
 from experiments.sweeps import sweep
 from experiments.validation import Scoreboard
+from experiments.worlds import EVIDENCE
 
-WITH_CHARTS = ("run", "sweep", "sensitivity", "compare", "monetise", "hypotheses", "shock")
+WITH_CHARTS = ("run", "sweep", "sensitivity", "compare", "monetise", "hypotheses", "shock", "calibrate")
 PNG, SVG = b"\x89PNG", b"<svg"
 
 
@@ -45,6 +48,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     )
     sweep(design, store, workers=1)
     opened = Store(store)
+    calibrated = replace(CalibrationResult.load(EVIDENCE / "calibration.toml"), gains=(Gain(1, 9.0), Gain(4, 3.0)))
     a, b = run("toy", months=3), run("toy", months=3, seed=2)
     made: dict[str, Callable[[Path], Any]] = {
         "run": run_report(a).write,
@@ -56,6 +60,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
         "monetise": monetise("toy", arms=["free"], months=3, replicates=2, workers=1).to_html,
         "hypotheses": hypotheses(["equity-order"], scenario="toy", replicates=2, workers=1).to_html,
         "shock": shock("deepseek", "toy", month=1, months=5, replicates=2, workers=1).to_html,
+        "calibrate": calibrated.to_html,
         "validate": Scoreboard("toy", 2, "f" * 64, 1.0, ()).to_html,
     }
     return {name: Path(write(folder / f"{name}.html") or folder / f"{name}.html") for name, write in made.items()}
@@ -83,6 +88,19 @@ def test_the_command_line_saves_all_charts(kind: str, pages: Mapping[str, Path],
 def test_a_scoreboard_has_no_charts_and_says_so(pages: Mapping[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert command(str(pages["validate"]), "--svg") == 0
     assert "has no charts" in capsys.readouterr().out
+
+
+def test_a_saved_calibration_becomes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "found.toml"
+    file.write_bytes((EVIDENCE / "calibration.toml").read_bytes())
+    assert command(str(file), "--svg", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["kind"] == "calibration"
+    assert said["files"] == {"report": str(tmp_path / "found.html")}
+    assert len(charts_of_page(tmp_path / "found.html")) == len(said["charts"]) == 2
+    assert (tmp_path / "found-charts").is_dir()
+    file.write_text("a = 1", encoding="utf-8")
+    assert command(str(file)) == 2
 
 
 def test_the_folder_is_beside_the_page(pages: Mapping[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,6 +137,10 @@ def test_a_page_without_charts_has_none(tmp_path: Path) -> None:
 # --- in a browser --------------------------------------------------------------------------------------------------
 
 
+def _outside(url: str) -> list[str]:
+    return [] if url.startswith(("file:", "data:", "blob:")) else [url]
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 390)])
 def test_every_chart_has_buttons_that_save_it(
@@ -130,6 +152,7 @@ def test_every_chart_has_buttons_that_save_it(
         said: list[str] = []
         tab.on("console", lambda message, said=said: said.append(message.text))
         tab.on("pageerror", lambda error, said=said: said.append(str(error)))
+        tab.on("request", lambda request, said=said: said.extend(_outside(request.url)))
         tab.goto(pages[kind].as_uri())
         tab.wait_for_selector("html[data-drawn]", timeout=60_000)
         names = [name for name, _ in charts_of_page(pages[kind])]

@@ -242,6 +242,14 @@ def test_the_charts_draw_run_and_twin(session: Session) -> None:
         assert options["series"][0]["markLine"]["data"][0]["xAxis"] == 4
 
 
+def test_legends_wrap_where_two_rows_are_enough(session: Session) -> None:
+    for chart in CHARTS:
+        options = chart.options(session.result(), None, look(False), {})
+        names = options["legend"]["data"]
+        assert options["legend"]["type"] == ("scroll" if chart.key == "streams" and len(names) > 4 else "plain")
+        assert options["grid"]["top"] in (50, 70)
+
+
 def test_a_long_run_is_thinned() -> None:
     result = run("toy", months=300)
     options = CHARTS[0].options(result, None, look(False), {299: "late"})
@@ -323,6 +331,11 @@ async def _use_the_page() -> None:
         await _until(lambda: page.session.month > 5)
         user.find("Pause").click()
         assert not page.playing
+        user.find("Fire it next month").click()
+        await _until(lambda: len(page.session.fired) == 2 and not page.busy)
+        await user.should_see("Dotted lines: 1 Efficiency shock at Commons Lab; 2 Efficiency shock at Commons Lab.")
+        marks = page.charts["profit"].options["series"][0]["markLine"]["data"]
+        assert [mark["label"]["formatter"] for mark in marks] == ["1", "2"][: len(marks)]
         page.firm_select.set_value("chat")
         await user.should_see("Chat: apps, west")
         user.find("Reset").click()

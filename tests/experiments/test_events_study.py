@@ -1,13 +1,15 @@
 """Event studies: the twin lacks the event and nothing else, and the difference has the sign that it should."""
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from experiments.errors import UserError
 from experiments.events_study import AFTER, ShockResult, shock, shocks
-from experiments.shock_report import reading
+from experiments.shock_report import ON_THE_DAY, reading, report, title
 
 ON_TOY = sorted(set(shocks()) - {"export-control"})
 
@@ -81,3 +83,17 @@ def test_refusals_name_what_there_is() -> None:
         shock("deepseek", "toy", month=40, months=12)
     with pytest.raises(UserError, match="at least 2"):
         shock("deepseek", "toy", replicates=1)
+
+
+def test_titles_say_where_the_difference_stands(deepseek: ShockResult) -> None:
+    assert re.fullmatch(
+        r"Serving hours: [\d.]+ % lower than without 12 months after the event \(-[\d.]+ % to -[\d.]+ %\)",
+        title(deepseek, "serving_hours"),
+    )
+    same = replace(deepseek, treated=deepseek.twin)
+    assert "cannot be told apart" in title(same, "serving_hours")
+
+
+def test_the_response_on_the_day_is_told_apart_from_the_months(deepseek: ShockResult) -> None:
+    assert "On the news of the saving alone" in reading(deepseek)
+    assert ON_THE_DAY in report(deepseek).html()

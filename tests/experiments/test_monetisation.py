@@ -14,11 +14,13 @@ from agents.monetisation import WAYS
 from agents.parameters import Parameters, param
 from ecosystem.spec import Spec, SpecError
 from experiments.arm_files import load_arms, named_apps, prepared
-from experiments.arm_measures import UNITS
+from experiments.arm_measures import UNITS, breaks_even
+from experiments.docs_monetise_blocks import breaks_even as docs_verdict
 from experiments.errors import UserError
 from experiments.experiment_tables import print_monetisation
+from experiments.formats import money
 from experiments.monetisation import MonetisationResult, monetise
-from experiments.monetisation_report import columns_of
+from experiments.monetisation_report import columns_of, report
 from experiments.paired import Crew, Job
 from experiments.statistics import independent_difference
 
@@ -182,7 +184,30 @@ def test_refusals_name_what_there_is() -> None:
 
 
 def test_all_outcomes_have_units(result: MonetisationResult) -> None:
-    assert set(result.table().columns) == set(UNITS)
+    assert set(result.table().columns) == {*UNITS, "breaks_even"}
+
+
+def test_breaking_even_is_decided_by_the_interval_that_is_shown(result: MonetisationResult) -> None:
+    assert [breaks_even(*ends, 1.0) for ends in ((0.1, 2.0), (-2.0, -0.1), (-0.1, 2.0), (0.0, 0.0))] == [
+        "yes",
+        "no",
+        "open",
+        "open",
+    ]
+    assert breaks_even(0.1, 2.0, survived=0.4) == "no"
+    assert breaks_even(np.nan, np.nan, survived=1.0) == "open"
+    said = result.to_dict()
+    page = report(result).html().replace("\u00a0", " ")
+    for row in said["outcomes"]:
+        profit = next(
+            r
+            for r in said["intervals"]
+            if (r["app"], r["arm"], r["outcome"]) == (row["app"], row["arm"], "operating_profit")
+        )
+        assert row["breaks_even"] == breaks_even(profit["low"], profit["high"], row["survived"])
+        assert row["breaks_even"] == docs_verdict(said, row["app"], row["arm"]).partition(",")[0]
+        cell = f"{money(profit['mean'])} ({money(profit['low'])} to {money(profit['high'])})"
+        assert f"<td>{cell}</td><td>{row['breaks_even']}</td>" in page
 
 
 @pytest.mark.slow

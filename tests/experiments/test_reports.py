@@ -147,6 +147,7 @@ def test_a_large_tier_is_drawn_as_its_largest_firms_and_the_others() -> None:
     apps = [node for node in nodes.values() if node.column == "apps"]
     assert len(apps) <= 12
     assert any(node.name.endswith("other apps") for node in apps)
+    assert not any(node.name.startswith("1 other") for node in nodes.values())
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])

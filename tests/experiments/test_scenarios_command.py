@@ -1,29 +1,13 @@
 """Scenarios on the command line: list, show with provenance, start an own one, find every error."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ecosystem.spec import Spec
-from experiments import cli
 from experiments.scenarios_command import find_problems, line_of, parameters, template, unmet_payers
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            cli.main([*arguments])
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return call
+from tests.experiments.command_line import Call
 
 
 def test_list_names_all_scenarios(call: Call) -> None:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,7 @@ from experiments.comparison_report import Sides, comparison_lead
 from experiments.designs import Design
 from experiments.outcome_words import in_words, interval, short_path, written
 from experiments.stores import Store
-
-Call = Callable[..., tuple[int, str, str]]
+from tests.experiments.command_line import Call
 
 DESIGN = """
 scenario = "toy"
@@ -41,23 +39,6 @@ months = 2
 method = "table"
 table = [{"app.chat.tiers.plus.price" = %s}, {"app.chat.tiers.plus.price" = -2.0}]
 """
-
-
-def caller(capsys: Any) -> Call:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            cli.main([*arguments])
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return call
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
-    monkeypatch.chdir(tmp_path)
-    return caller(capsys)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +115,7 @@ def test_failed_runs_are_named_with_the_command_that_repeats_them(call: Call, tm
     key = Store("results/half").failures()["key"][0]
     assert f"watersellers replay {key} --store results/half" in words
     page = text_of(tmp_path / "results" / "half" / "report.html")
-    assert "1 runs failed, for 1 reasons" in page
+    assert "Failed runs: 1; different errors: 1." in page
     assert f"watersellers replay {key} --store results/half" in page
     status, _, err = call("replay", key, "--store", "results/half")
     assert status == 1
@@ -289,7 +270,7 @@ def test_two_runs_are_compared(call: Call, tmp_path: Path) -> None:
     assert status == 0
     assert re.search(r"app\.chat\.tiers\.plus\.price\s+20\s+30", out)
     words = text_of(tmp_path / "results" / "compare-a-b.html")
-    assert "1 parameters differ" in words
+    assert "1 parameter differs" in words
     assert "What changed from A to B" in words
     content = json.loads(call("compare", "a", "b", "--json", "--no-report")[1])
     change = content["outcomes"]["apps_revenue"]
@@ -309,7 +290,7 @@ def test_two_stores_are_compared(call: Call, store: Path, tmp_path: Path) -> Non
 
 def test_the_same_outcomes_under_other_parameters_are_said_to_be_so() -> None:
     found = compare_runs({"x": 1.0}, {"x": 1.0}, {"a": 1}, {"a": 2})
-    assert comparison_lead(found, Sides("p", "q", "run")).endswith("though 1 parameters of the scenario differ.")
+    assert comparison_lead(found, Sides("p", "q", "run")).endswith("though 1 parameter of the scenario differs.")
 
 
 def test_a_report_is_made_again_with_pictures(call: Call, store: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The scoreboard: checks as data, verdicts, worlds, rows; no row is lost because it fails."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from experiments.evidence_docs import claims, sources_page, unknown_checks, verd
 from experiments.limits import identities
 from experiments.moments import measure, moment
 from experiments.paired import Job, simulate
-from experiments.scoreboards import markdown, scoreboard_report, summary_line
+from experiments.reports import ChartBlock
+from experiments.scoreboards import cells, markdown, scoreboard_report, summary_line
 from experiments.statics import cost_at
 from experiments.validation import Scoreboard, kernel_rows, run_worlds, validate
 from experiments.worlds import build, worlds
@@ -178,7 +180,15 @@ def test_counts_and_shows_every_row(board: Scoreboard) -> None:
     assert "of" in summary_line(board, "facts")
     text = markdown(board)
     assert all(row.title in text for row in board.rows)
-    assert len(scoreboard_report(board).sections) == 7
+    picture, *sections = scoreboard_report(board).sections
+    assert len(sections) == 7
+    (chart,) = picture.blocks
+    assert isinstance(chart, ChartBlock)
+    values = chart.spec["data"]["values"]
+    assert sum(row["value"] for row in values) == len(board.rows)
+    passed, computed = (sum(each[i] for each in board.counts().values()) for i in (0, 1))
+    assert chart.title.startswith(f"{passed} of {computed} statements pass; most that miss are ")
+    assert cells(replace(board.rows[0], expected="1 to 2", unit="USD/hour"))[1] == "1 to 2 USD/hour"
 
 
 def test_a_saved_scoreboard_loads_back(board: Scoreboard, tmp_path: Path) -> None:
