@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 from ecosystem.spec import Spec
-from experiments.calibration import Distance, Free, free_parameters, moments, overrides, targets
+from experiments.calibration import Distance, Free, free_parameters, guards, moments, overrides, targets
 from experiments.calibration_search import Search
 from experiments.calibration_statistics import estimate
 from experiments.checks import Check
@@ -109,6 +109,18 @@ def test_deviations_count_in_units_of_the_band() -> None:
     assert_allclose(distance.deviations(np.array([[99.0, 99.0]])), [10.0])
     assert_allclose(distance.deviations(np.array([[np.nan, np.nan]])), [10.0])
     assert distance.of(np.array([2.0])) == pytest.approx(4.0, rel=1e-6)
+
+
+def test_guards_count_from_the_end_of_their_band() -> None:
+    (guard,) = (each for each in guards() if each.id == "tokens")
+    low, high = guard.band
+    distance = Distance((guard,), np.array([[low, low]]))
+    for value, expected in ((low, 0.0), (high, 0.0), (0.5 * (low + high), 0.0)):
+        assert_allclose(distance.deviations(np.array([[value, value]])), [expected], atol=1e-9)
+    assert distance.deviations(np.array([[0.5 * low] * 2]))[0] < -0.1
+    assert distance.deviations(np.array([[2.0 * high] * 2]))[0] > 0.1
+    found = moments("2025", {each.name: each.shipped for each in free_parameters("2025")}, 2, ("tokens",))
+    assert len(found) == 1
 
 
 def test_noisy_targets_count_less() -> None:
