@@ -12,7 +12,7 @@ from ecosystem.spec import Spec
 from experiments.calibration import Distance, Free, free_parameters, guards, moments, overrides, targets
 from experiments.calibration_search import Search
 from experiments.calibration_statistics import estimate
-from experiments.checks import Check
+from experiments.checks import Check, load
 from experiments.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -180,3 +180,7 @@ def test_a_parameter_of_one_target_names_one_that_is_computed() -> None:
     known = {check.id for check in targets(searched=False)}
     alone = [each for each in free_parameters() if each.alone is not None]
     assert alone and {each.alone for each in alone} <= known
+
+
+def test_no_guard_has_the_name_of_a_target() -> None:
+    assert not {check.id for check in guards()} & {check.id for check in load("targets")}
