@@ -15,6 +15,8 @@ _STEPS = 20_000
 _TOLERANCE = 1e-12
 _NEAR = 0.3
 """Error in log users below which steps are accelerated; halved when one leads astray."""
+_REACH, _SURE = 20.0, 0.02
+"""How many plain steps an accelerated one may span, and the length that it always may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,9 @@ class Acceleration:
         turns = np.diff(self.steps, axis=0).T
         moves = np.diff(self.points, axis=0).T
         weights = np.linalg.lstsq(turns, step, rcond=None)[0]
-        return np.asarray(point + step - (moves + turns) @ weights)
+        move = step - (moves + turns) @ weights
+        farthest = max(_REACH * float(np.abs(step).max()), _SURE)
+        return np.asarray(point + move * min(1.0, farthest / max(float(np.abs(move).max()), _SURE)))
 
 
 def calibrate_brands(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array) -> Array:
