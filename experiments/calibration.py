@@ -4,7 +4,9 @@ from experiments import calibrate
 result = calibrate(quick=True)
 
 A target's deviation counts in units of its band (the half width is one standard deviation and a half) together with
-the simulation's own covariance; all evaluations share their random numbers. Targets whose worlds take long are not
+the simulation's own covariance; all evaluations share their random numbers. The readings of three years that have a
+band of two ends are guards: they count as far as they lie outside it, so that a fit of the first year cannot wreck
+the third. Targets whose worlds take long are not
 searched on; they are in the table of the fit all the same. Every evaluation is kept in a journal, so that a search
 that was stopped goes on.
 """
@@ -32,6 +34,9 @@ Progress = Callable[[int, int], None]
 
 FAST_WORLDS = frozenset({"opening-year", "shortage", "shortage-freeze"})
 """Worlds whose targets are searched on: about half a second together."""
+GUARDED_WORLD = "base"
+HALF_BAND = 1.5
+"""Standard deviations from the middle of a band to its ends."""
 BUDGET, SEEDS = 5_000, 10
 QUICK_BUDGET, QUICK_SEEDS = 60, 2
 FARTHEST = 10.0
@@ -90,6 +95,7 @@ class Fit:
     fitted: float
     inside: bool
     searched: bool
+    guard: bool = False
     ends: tuple[float, float] | None = None
     """95 % interval of the mean at the estimates, over the replicates."""
 
@@ -199,13 +205,19 @@ def targets(*, searched: bool) -> tuple[Check, ...]:
     return tuple(check for check in computed if not searched or set(check.worlds) <= FAST_WORLDS)
 
 
+@cache
+def guards() -> tuple[Check, ...]:
+    """Return the readings that keep the calibration from wrecking what no target speaks of."""
+    return tuple(c for c in load("readings") if c.worlds == [GUARDED_WORLD] and all(map(math.isfinite, c.band)))
+
+
 def moments(scenario: str, values: Mapping[str, float], replicates: int, names: tuple[str, ...]) -> list[list[float]]:
-    """Return the named targets' values by replicate at some parameters, (targets, replicates). A worker calls this."""
+    """Return the named checks' values by replicate at some parameters, (checks, replicates). A worker calls this."""
     from ecosystem.spec import Spec, SpecError
     from experiments.moments import measure
     from experiments.paired import Job, simulate
 
-    checks = [check for check in load("targets") if check.id in names]
+    checks = [check for check in (*load("targets"), *guards()) if check.id in names]
     base, free = Spec.load(scenario), free_parameters(scenario)
     wanted: dict[str, set[tuple[str, str]]] = {}
     for check in checks:
@@ -240,7 +252,8 @@ class Distance:
         self.log = np.array([in_logs(c.band) for c in checks])
         bands = np.array([self._scaled(np.array(c.band), i) for i, c in enumerate(checks)])
         self.centre = bands.mean(axis=1)
-        self.spread = np.maximum((bands[:, 1] - bands[:, 0]) / 3.0, 1e-6)
+        self.spread = np.maximum((bands[:, 1] - bands[:, 0]) / (2.0 * HALF_BAND), 1e-6)
+        self.guards = np.array([check in guards() for check in checks])
         scaled = np.array([self._scaled(row, i) for i, row in enumerate(sample)])
         noise = np.nan_to_num(np.cov(np.nan_to_num(scaled))) if sample.shape[1] > 1 else np.zeros((len(checks),) * 2)
         self.noise = noise / self.spread[:, None] / self.spread[None, :] / max(sample.shape[1], 1)
@@ -251,13 +264,17 @@ class Distance:
         return scaled
 
     def deviations(self, sample: Floats) -> Floats:
-        """Return mean deviations in standard deviations of the band; the farthest where nothing is known."""
+        """Return mean deviations in standard deviations of the band; the farthest where nothing is known.
+
+        Those of guards are counted from the end of the band.
+        """
         known = np.where(np.isfinite(sample), sample, np.nan)
         with np.errstate(invalid="ignore"):
             means = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in known])
         scaled = np.array([self._scaled(mean, i) for i, mean in enumerate(means)])
         found = np.nan_to_num((scaled - self.centre) / self.spread, nan=FARTHEST)
-        limited: Floats = np.clip(found, -FARTHEST, FARTHEST)
+        outside = np.sign(found) * np.maximum(np.abs(found) - HALF_BAND, 0.0)
+        limited: Floats = np.clip(np.where(self.guards, outside, found), -FARTHEST, FARTHEST)
         return limited
 
     def of(self, deviations: Floats) -> float:
@@ -310,19 +327,21 @@ def _fit_table(search: Any, best: Mapping[str, float]) -> tuple[Fit, ...]:
     """Return every computed target at the shipped and at the best parameters."""
     from experiments.statistics import mean_interval
 
-    checks, searched = targets(searched=False), {check.id for check in targets(searched=True)}
+    checks = (*targets(searched=False), *guards())
+    searched = {check.id for check in (*targets(searched=True), *guards())}
     names = tuple(check.id for check in checks)
     shipped = {each.name: each.shipped for each in free_parameters(search.scenario)}
-    before, after = search.sample(shipped, names), search.sample(best, names)
+    samples = search.sample(shipped, names), search.sample(best, names)
     rows = []
-    for check, old, new in zip(checks, before, after, strict=True):
+    for check, old, new in zip(checks, *samples, strict=True):
         low, high = check.band
-        means = [float(np.nanmean(each)) if np.isfinite(each).any() else math.nan for each in (old, new)]
-        inside = low <= means[1] <= high
+        before, after = (float(np.nanmean(each)) if np.isfinite(each).any() else math.nan for each in (old, new))
+        inside, guard = low <= after <= high, check in guards()
         known = new[np.isfinite(new)]
         span = mean_interval(known) if len(known) > 1 else None
         ends = (span.low, span.high) if span is not None else None
-        rows.append(Fit(check.id, check.title, (low, high), means[0], means[1], inside, check.id in searched, ends))
+        fit = Fit(check.id, check.title, (low, high), before, after, inside, check.id in searched, guard, ends)
+        rows.append(fit)
     return tuple(rows)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments import formats as f
-from experiments.calibration import FARTHEST, CalibrationResult, Estimate, Fit, Free, in_logs
+from experiments.calibration import FARTHEST, HALF_BAND, CalibrationResult, Estimate, Fit, Free, in_logs
 from experiments.charts import ABOVE_AXIS, Row, inline, tidy
 from experiments.checks import band_text
 from experiments.reports import Report, Section
@@ -14,8 +14,6 @@ from experiments.worlds import read_evidence
 if TYPE_CHECKING:
     import altair as alt
 
-BAND_IN_SPREADS = 1.5
-"""Standard deviations from the middle of a band to its ends, as the distance counts them."""
 STATES = ("before", "estimate, inside", "estimate, outside")
 SHAPES = ("circle", "circle", "diamond")
 COLOURS = ("#8A9199", "#0072B2", "#D55E00")
@@ -41,14 +39,21 @@ def calibration_report(result: CalibrationResult) -> Report:
 
 def lead(result: CalibrationResult) -> str:
     """Say how far the targets are before and at the estimates, and how many parameters they pin."""
-    inside, before = sum(row.inside for row in result.fit), sum(_was_inside(row) for row in result.fit)
+    targets, guards = _kinds(result)
+    inside, before = sum(row.inside for row in targets), sum(_was_inside(row) for row in targets)
+    kept = f"{sum(row.inside for row in guards)} of {len(guards)} guards hold. " if guards else ""
     pinned = sum(each.pinned for each in result.estimates)
     return (
         f"The distance to the targets goes from {f.digits(result.distance_shipped)} at the shipped parameters to "
-        f"{f.digits(result.distance)} at the estimates; {inside} of {len(result.fit)} targets lie inside their bands, "
-        f"{before} before. The targets pin {pinned} of {len(result.estimates)} parameters. A distance is the sum of "
+        f"{f.digits(result.distance)} at the estimates; {inside} of {len(targets)} targets lie inside their bands, "
+        f"{before} before. {kept}The targets pin {pinned} of {len(result.estimates)} parameters. A distance is the sum of "
         "squared deviations, each in standard deviations of its band, weighed with the simulation's covariance."
     )
+
+
+def _kinds(result: CalibrationResult) -> tuple[list[Fit], list[Fit]]:
+    """Return the targets, and the guards."""
+    return [row for row in result.fit if not row.guard], [row for row in result.fit if row.guard]
 
 
 def _was_inside(row: Fit) -> bool:
@@ -59,19 +64,39 @@ def _was_inside(row: Fit) -> bool:
 
 
 def _targets(section: Section, result: CalibrationResult) -> None:
-    nearer = [row for row in result.fit if abs(place(row, row.fitted)) < abs(place(row, row.shipped)) - 0.05]
-    farther = [row for row in result.fit if abs(place(row, row.fitted)) > abs(place(row, row.shipped)) + 0.05]
+    targets, guards = _kinds(result)
+    nearer = [row for row in targets if abs(place(row, row.fitted)) < abs(place(row, row.shipped)) - 0.05]
+    farther = [row for row in targets if abs(place(row, row.fitted)) > abs(place(row, row.shipped)) + 0.05]
     section.chart(
-        f"{len(nearer)} of {len(result.fit)} targets come nearer to the middle of their bands, "
-        f"{len(farther)} move away",
-        target_chart(result.fit),
+        f"{len(nearer)} of {len(targets)} targets come nearer to the middle of their bands, {len(farther)} move away",
+        target_chart(targets),
         note="In half widths of a target's band from its middle: between the dashed lines, -1 and 1, a target is "
         f"inside. The search counts nothing beyond {_edge():.1f}: dots at the edge are that far or farther. Lines "
         "through the estimates are 95 % intervals of the mean over replicates, where they were kept.",
         wide=True,
     )
+    heads = ["target", "band", "before", "estimate", "95 % interval", "inside before", "inside", "searched on"]
+    inside = sum(row.inside for row in targets)
+    section.table(
+        f"{inside} of {len(targets)} targets are inside their bands at the estimates",
+        heads,
+        _fit_rows(targets),
+        note="Shares and ratios have no unit. Targets that are not searched on take long to simulate, or have a "
+        "parameter of their own.",
+    )
+    if guards:
+        section.table(
+            f"{sum(row.inside for row in guards)} of {len(guards)} guards hold",
+            ["guard", *heads[1:]],
+            _fit_rows(guards),
+            note="Guards are readings of three years that a fit of the first must not wreck: the search counts them "
+            "as far as they lie outside their bands.",
+        )
+
+
+def _fit_rows(fit: Sequence[Fit]) -> list[list[str]]:
     units = {name: unit for name, unit in _target_units().items() if unit != "1"}
-    rows = [
+    return [
         [
             f"`{row.target}` {row.title}",
             _with_unit(band_text(row.band), units.get(row.target, "")),
@@ -82,17 +107,8 @@ def _targets(section: Section, result: CalibrationResult) -> None:
             "yes" if row.inside else "no",
             "yes" if row.searched else "no",
         ]
-        for row in result.fit
+        for row in fit
     ]
-    heads = ["target", "band", "before", "estimate", "95 % interval", "inside before", "inside", "searched on"]
-    inside = sum(row.inside for row in result.fit)
-    section.table(
-        f"{inside} of {len(result.fit)} targets are inside their bands at the estimates",
-        heads,
-        rows,
-        note="Shares and ratios have no unit. Targets that are not searched on take long to simulate, or have a "
-        "parameter of their own.",
-    )
 
 
 def place(row: Fit, value: float) -> float:
@@ -107,7 +123,7 @@ def place(row: Fit, value: float) -> float:
 
 
 def _edge() -> float:
-    return FARTHEST / BAND_IN_SPREADS
+    return FARTHEST / HALF_BAND
 
 
 def target_chart(fit: Sequence[Fit]) -> "alt.LayerChart":

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.calibration import Distance, Free, Gain, moments, targets
+from experiments.calibration import Distance, Free, Gain, guards, moments, targets
 from experiments.errors import RunFailure, UserError
 
 Floats = NDArray[np.float64]
@@ -52,7 +52,7 @@ class Search:
         self.scenario = scenario
         self.free = free
         self.seeds = seeds
-        self.checks = targets(searched=True)
+        self.checks = (*targets(searched=True), *guards())
         self.shipped = {each.name: each.shipped for each in free}
         self._names = tuple(check.id for check in self.checks)
         self._journal = None if journal is None else Path(journal)

@@ -31,11 +31,11 @@ def print_calibration(console: "Console", result: "CalibrationResult") -> None:
         marks = ["yes" if mark else "no" for mark in (row.inside, row.searched)]
         fit.add_row(row.title, band_text(row.band), f"{row.shipped:.3g}", f"{row.fitted:.3g}", *marks)
     console.print(fit)
-    inside = sum(row.inside for row in result.fit)
+    fitted, guarded = ([row.inside for row in result.fit if row.guard is kind] for kind in (False, True))
     console.print(
-        f"{inside} of {len(result.fit)} targets inside their bands; distance {result.distance_shipped:.0f} at the "
-        f"shipped parameters, {result.distance:.0f} at the estimates; {result.evaluations} evaluations of "
-        f"{result.seeds} replicates in {result.seconds:.0f} s",
+        f"{sum(fitted)} of {len(fitted)} targets and {sum(guarded)} of {len(guarded)} guards inside their bands; "
+        f"distance {result.distance_shipped:.0f} at the shipped parameters, {result.distance:.0f} at the estimates; "
+        f"{result.evaluations} evaluations of {result.seeds} replicates in {result.seconds:.0f} s",
         highlight=False,
     )
     console.print(f"Again: {result.command}", highlight=False)

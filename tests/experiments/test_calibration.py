@@ -18,6 +18,7 @@ from experiments.calibration import (
     Free,
     Gain,
     free_parameters,
+    guards,
     moments,
     overrides,
     targets,
@@ -25,7 +26,7 @@ from experiments.calibration import (
 from experiments.calibration_report import calibration_report, lead, place
 from experiments.calibration_search import Search
 from experiments.calibration_statistics import estimate
-from experiments.checks import Check
+from experiments.checks import Check, load
 from experiments.errors import UserError
 from experiments.reports import ChartBlock
 from experiments.worlds import EVIDENCE
@@ -136,6 +137,18 @@ def test_deviations_count_in_units_of_the_band() -> None:
     assert distance.of(np.array([2.0])) == pytest.approx(4.0, rel=1e-6)
 
 
+def test_guards_count_from_the_end_of_their_band() -> None:
+    (guard,) = (each for each in guards() if each.id == "tokens")
+    low, high = guard.band
+    distance = Distance((guard,), np.array([[low, low]]))
+    for value, expected in ((low, 0.0), (high, 0.0), (0.5 * (low + high), 0.0)):
+        assert_allclose(distance.deviations(np.array([[value, value]])), [expected], atol=1e-9)
+    assert distance.deviations(np.array([[0.5 * low] * 2]))[0] < -0.1
+    assert distance.deviations(np.array([[2.0 * high] * 2]))[0] > 0.1
+    found = moments("2025", {each.name: each.shipped for each in free_parameters("2025")}, 2, ("tokens",))
+    assert len(found) == 1
+
+
 def test_noisy_targets_count_less() -> None:
     calm = Distance(CHECKS[:1], np.array([[1.4, 1.4, 1.4]]))
     noisy = Distance(CHECKS[:1], np.array([[1.0, 1.4, 1.8]]))
@@ -193,6 +206,10 @@ def test_a_parameter_of_one_target_names_one_that_is_computed() -> None:
     known = {check.id for check in targets(searched=False)}
     alone = [each for each in free_parameters() if each.alone is not None]
     assert alone and {each.alone for each in alone} <= known
+
+
+def test_no_guard_has_the_name_of_a_target() -> None:
+    assert not {check.id for check in guards()} & {check.id for check in load("targets")}
 
 
 def test_the_opening_can_be_fitted_all_over_the_ranges() -> None:
