@@ -11,6 +11,7 @@ from agents.consumer_spec import CHINA, ConsumersSpec
 from agents.tastes import (
     Array,
     Index,
+    Matrix,
     bass_step,
     by_column,
     draw_binomial,
@@ -155,7 +156,7 @@ class Consumers(EconomicAgent):
         """Return what choice depends on beside offers."""
         return self._state(offers, _trial_tiers(_entry_tiers(offers, self.trust.shape[1]), len(offers.app)))
 
-    def _state(self, offers: ConsumerOffers, trial: Array) -> PublicState:
+    def _state(self, offers: ConsumerOffers, trial: Matrix) -> PublicState:
         apps, firsts = self.trust.shape[1], self.law.firsts
         held = self._held(self.people, trial)
         everyone = self.law.by_app(total_of_rows(held), offers.app, apps)
@@ -261,9 +262,9 @@ class Consumers(EconomicAgent):
             queries=usage.T @ (appetite * self.law.use(self._offers, self.trust).served),
         )
 
-    def _held(self, people: Array, trial: Array) -> Array:
+    def _held(self, people: Array, trial: Matrix) -> Array:
         """Return people (R, O) by the option they hold, those in a trial class by `trial`, of `_trial_tiers`."""
-        options = len(trial[0])
+        options = trial.shape[1]
         held = by_column(people[:, options + 1 :], trial)
         held += people[:, :options]
         return held
@@ -336,6 +337,6 @@ def _entry_tiers(offers: ConsumerOffers, apps: int) -> Index:
     return np.where(offers.available[first] > 0.0, first, -1)
 
 
-def _trial_tiers(entry: Index, options: int) -> Array:
+def _trial_tiers(entry: Index, options: int) -> Matrix:
     """Return the (A, O) matrix that is 1 at the entry tier of each app; closed apps have a row of zeros."""
-    return membership(np.where(entry >= 0, entry, options), options + 1)[:, :-1]
+    return membership(entry, options)

@@ -12,7 +12,6 @@ from agents.choice import BLOCKED, METERED, THROTTLED, ConsumerOffers
 from agents.consumers import ConsumerOutcome, Consumers
 from agents.earning import Usage
 from agents.monetisation import AdvertisingSpec, ApiSpec, CommissionSpec
-from agents.tastes import membership
 from agents.world import AppDemand
 from ecosystem.spec import SpecError
 
@@ -61,7 +60,7 @@ class ConsumerMarket:
         self._overage_price = np.array([t.overage_price for _, _, t in self.options])
         self._app = np.array([self.place[a.agent_id] for a, _, _ in self.options], dtype=np.intp)
         paid = np.array([t.price > 0.0 for _, _, t in self.options], dtype=np.float64)[:, None]
-        tiers = membership(self._app, len(self.apps))
+        tiers = np.eye(len(self.apps))[self._app]
         self._summed = np.hstack([tiers, tiers * paid, tiers * (1.0 - paid)])
 
     def open(self) -> None:
