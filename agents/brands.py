@@ -1,7 +1,9 @@
 """Fitting tastes to the opening month: brands to users by app, the WTP level to paid conversion."""
 
 import math
-from dataclasses import dataclass, replace
+from collections import OrderedDict
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ _STEPS = 20_000
 _TOLERANCE = 1e-12
 _NEAR = 0.3
 """Error in log users below which steps are accelerated; halved when one leads astray."""
+_REMEMBERED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,22 @@ def fit_opening(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array) ->
         brand[fitted] = point[:-apps]
         state = replace(state, first=np.clip(point[-apps:], 0.0, 1.0))
     raise ValueError(f"opening users cannot be fitted: relative error {largest:.1e}")
+
+
+_openings: "OrderedDict[tuple[Any, ...], Opening]" = OrderedDict()
+
+
+def remembered_opening(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array) -> Opening:
+    """Return `fit_opening`, worked out once for all runs of a sweep that share tastes, offers and opening users."""
+    given = [opening_users, law.wtp, *(getattr(offers, field.name) for field in fields(offers))]
+    key = (law.spec, *(item.tobytes() if isinstance(item, np.ndarray) else item for item in given))
+    if key not in _openings:
+        _openings[key] = fit_opening(law, offers, opening_users)
+        for fitted in (_openings[key].brand, _openings[key].balance):
+            fitted.flags.writeable = False
+        if len(_openings) > _REMEMBERED:
+            _openings.popitem(last=False)
+    return _openings[key]
 
 
 def _aware_share(law: ChoiceLaw, opening_users: Array) -> float:

@@ -126,6 +126,7 @@ class Chipmaker(Firm):
         self.opening_revenue = math.fsum(spec.opening_sales.values())
         self._starts = 0.0
         self._prices: dict[str, tuple[float, float]] = {}
+        self._backlog_prices: dict[str, list[float]] = {}
 
     def open(self, growth: float) -> None:
         """Set price, capacity, stock and backlog so that the opening sales are the opening capacity."""
@@ -186,13 +187,14 @@ class Chipmaker(Firm):
         Each lot is at the price of the mix of its month. Return the H100-equivalents booked.
         """
         line = self.lines[region]
-        booked = 0.0
-        for month in range(round(self.spec.backlog_months)):
-            perf, cost = self._cost_at(line, month)
-            price = line.price * (cost / perf) / (line.unit_cost / line.perf)
+        if region not in self._backlog_prices:
+            mixes = [self._cost_at(line, month) for month in range(round(self.spec.backlog_months))]
+            self._backlog_prices[region] = [
+                line.price * (cost / perf) / (line.unit_cost / line.perf) for perf, cost in mixes
+            ]
+        for price in self._backlog_prices[region]:
             line.enter(buyer, monthly / price, price)
-            booked += monthly / price
-        return booked
+        return sum(monthly / price for price in self._backlog_prices[region])
 
     def cancel_order(self, region: str, buyer: str, quantity: float) -> tuple[float, float]:
         """Take `quantity` out of the buyer's order; return (quantity cancelled, value cancelled)."""

@@ -5,6 +5,7 @@ All hours are H100-equivalent hours; the fleet is kept by accelerator type.
 """
 
 import math
+from functools import lru_cache
 
 from agents.cloud_spec import CloudSpec
 from agents.expectations import Trend
@@ -16,6 +17,15 @@ from agents.world import World
 
 HOURS = 730.0
 """Hours in a month."""
+
+
+@lru_cache(maxsize=64)
+def fleet_ages(months: int, growth: float) -> tuple[list[float], float, float]:
+    """Return the weight of each age, 1 to `months`, in a fleet that grew by `growth` a month, their sum, and the mean
+    share of life that remains."""
+    weights = [(1.0 + growth) ** -age for age in range(1, months + 1)]
+    total = math.fsum(weights)
+    return weights, total, math.fsum(w * (months - age) / months for age, w in enumerate(weights, 1)) / total
 
 
 class Contract:
@@ -85,14 +95,12 @@ class Cloud(Firm):
     def open(self, hours: float, growth: float) -> None:
         """Open with `hours` sold a month: ages of the fleet follow past growth, so that retirements are spread."""
         months = 12 * self.spec.life
-        weights = [(1.0 + growth) ** -age for age in range(1, months + 1)]
-        total = math.fsum(weights)
-        remaining = math.fsum(w * (months - age) / months for age, w in enumerate(weights, 1)) / total
+        weights, total, remaining = fleet_ages(months, growth)
         paid = self.spec.book_value / remaining
         for age, weight in enumerate(weights, 1):
-            for accelerator, size in self.spec.fleet.items():
-                part = size * weight / total
-                self._add_cohort(months - age, accelerator, part, part * paid / months)
+            parts = [(accelerator, size * weight / total) for accelerator, size in self.spec.fleet.items()]
+            self.cohorts[months - age] = [(accelerator, part, part * paid / months) for accelerator, part in parts]
+        self.depreciation = sum(each for cohort in self.cohorts.values() for _, _, each in cohort)
         self.book_value = self.spec.book_value * self.size
         self.hours_sold = self.hours_asked = hours
         self.utilisation = hours / self.capacity

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.base import EconomicAgent
-from agents.brands import calibrate_brands, fit_opening, fit_wtp_level
+from agents.brands import calibrate_brands, fit_wtp_level, remembered_opening
 from agents.choice import BLOCKED, METERED, THROTTLED, ChoiceLaw, ConsumerOffers, PublicState
 from agents.consumer_spec import CHINA, ConsumersSpec
 from agents.tastes import (
@@ -123,7 +123,7 @@ class Consumers(EconomicAgent):
 
         Raises ValueError when there are more users than people, or users at a closed app.
         """
-        opening = fit_opening(self.law, offers, opening_users)
+        opening = remembered_opening(self.law, offers, opening_users)
         brand = opening.brand
         rng = self.world.stream(f"{self.agent_id}.opening") if self.world.sampling else None
         people = self.law.people * self.spec.population
