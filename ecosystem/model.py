@@ -80,6 +80,7 @@ class ValueChain(WorldView, mesa.Model):
         self._final_demand = Trend(0.0, 0.0, loaded.expectation)
         self._chip_sales = Trend(0.0, 0.0, loaded.expectation)
         self._surprise = (0.0, 0.0)
+        self.final_demand = 0.0
         self.token_growth = 1.0
         self.timeline = Timeline(loaded.events)
         self.costs = TokenCosts(loaded)
@@ -94,7 +95,7 @@ class ValueChain(WorldView, mesa.Model):
         self.plugs: list[Plug] = open_chain(self)
         self.equity = Equity(self)
         self._opening = False
-        self.recorder = Recorder(list(self.firms), loaded.months)
+        self.recorder = Recorder({firm_id: firm.tier for firm_id, firm in self.firms.items()}, loaded.months)
         self.datacollector = DataCollector(model_reporters={name: partial(_latest, name) for name in _COLLECTED})
 
     def _make_agents(self) -> None:
@@ -266,8 +267,9 @@ class ValueChain(WorldView, mesa.Model):
         self.tokens.update_shares(0.3)
         for market in self.consumer_markets.values():
             market.remember()
+        self.final_demand = self.final_revenue()
         self._surprise = (
-            self._final_demand.observe(self.final_revenue()),
+            self._final_demand.observe(self.final_demand),
             self._chip_sales.observe(self._chip_revenue()),
         )
         self.equity.value_firms()
@@ -380,7 +382,8 @@ class ValueChain(WorldView, mesa.Model):
     def final_revenue(self) -> float:
         """Return what final buyers of AI services paid this month, USD."""
         kinds = {stream for way in WAYS.values() for stream in way.streams} - {"api_calls"}
-        apps = math.fsum([v for app in self.apps.values() for k, v in app.books.streams.items() if k in kinds])
+        sales = [app.books.streams.items() for app in self.apps.values() if app.books.streams]
+        apps = math.fsum([amount for streams in sales for kind, amount in streams if kind in kinds])
         return apps + math.fsum([v for _, _, v in self.serving.api_sales.values()])
 
     def _chip_revenue(self) -> float:
