@@ -142,8 +142,9 @@ class Ledger:
         quantity counts as delivered. LedgerError: an unknown account or kind, a sink that pays, an amount or
         quantity that is negative or not finite, a finite fund that is short.
         """
-        link = self._links.get((payer, payee, kind))
-        if link is None:
+        try:
+            link = self._links[payer, payee, kind]
+        except KeyError:
             link = self._open_link(payer, payee, kind)
         cash = self._cash
         if not (0.0 <= amount < cash[payer] and 0.0 <= quantity < inf):
@@ -192,6 +193,11 @@ class Ledger:
     def arrears(self, firm: str) -> float:
         """What a firm owes and could not pay, USD."""
         return fsum(due.amount for due in self._arrears[firm]) if firm in self._arrears else 0.0
+
+    @property
+    def debtors(self) -> list[str]:
+        """Firms in arrears."""
+        return [firm for firm, dues in self._arrears.items() if dues]
 
     def arrears_months(self, firm: str) -> int:
         """Months since the oldest unpaid invoice fell due; 0 without arrears or if it fell due this month."""
