@@ -47,6 +47,7 @@ class Line:
     """A chipmaker's business in one region: price, stock and the order book. Quantities in H100-equivalents."""
 
     __slots__ = (
+        "_mixes",
         "blocked",
         "book",
         "cumulative",
@@ -67,6 +68,7 @@ class Line:
     def __init__(self, spec: LineSpec) -> None:
         self.spec = spec
         self.products = dict(sorted(spec.products.items(), key=lambda item: (item[1].available_from, item[0])))
+        self._mixes: dict[int, dict[str, float]] = {}
         self.price = 0.0
         self.premium = 0.0
         self.inventory = 0.0
@@ -89,7 +91,7 @@ class Line:
     @property
     def backlog(self) -> float:
         """Orders on hand, H100-equivalents."""
-        return math.fsum(order.quantity for order in self.book.values())
+        return math.fsum([order.quantity for order in self.book.values()])
 
     def enter(self, buyer: str, quantity: float, price: float) -> None:
         """Put an order into the book."""
@@ -97,16 +99,18 @@ class Line:
 
     def mix(self, month: int) -> dict[str, float]:
         """Return the share of each product in units made this month: each ramps up over its predecessors."""
-        shares: dict[str, float] = {}
-        remaining = 1.0
-        for key, product in reversed(self.products.items()):
-            ramp = (month - product.available_from + 1) / product.ramp_months
-            share = remaining * min(max(ramp, 0.0), 1.0)
-            shares[key] = share
-            remaining -= share
-        oldest = next(iter(self.products))
-        shares[oldest] += remaining
-        return {key: shares[key] for key in self.products}
+        if month not in self._mixes:
+            shares: dict[str, float] = {}
+            remaining = 1.0
+            for key, product in reversed(self.products.items()):
+                ramp = (month - product.available_from + 1) / product.ramp_months
+                share = remaining * min(max(ramp, 0.0), 1.0)
+                shares[key] = share
+                remaining -= share
+            oldest = next(iter(self.products))
+            shares[oldest] += remaining
+            self._mixes[month] = {key: shares[key] for key in self.products}
+        return self._mixes[month]
 
 
 class Chipmaker(Firm):
