@@ -144,7 +144,7 @@ class Consumers(EconomicAgent):
     def adopted(self) -> float:
         """Share of people who know the apps."""
         unaware = float(self.unaware[: self.law.firsts].sum())
-        return 1.0 - unaware / (unaware + float(self.people[: self.law.firsts].sum()))
+        return 1.0 - unaware / (unaware + float(total_of_rows(self.people[: self.law.firsts]).sum()))
 
     def scale_wtp(self, factor: float) -> None:
         """Multiply everyone's WTP by `factor`, as an event or income growth does; ValueError unless > 0."""
@@ -161,7 +161,7 @@ class Consumers(EconomicAgent):
         held = self._held(self.people, trial)
         everyone = self.law.by_app(total_of_rows(held), offers.app, apps)
         first = self.law.by_app(total_of_rows(held[:firsts]), offers.app, apps)
-        informed = float(self.people[:firsts].sum())
+        informed = float(total_of_rows(self.people[:firsts]).sum())
         return PublicState(
             trust=self.trust,
             felt=self._felt(),
@@ -194,7 +194,7 @@ class Consumers(EconomicAgent):
         self.slow *= stayed
 
         left_option = self._held(left, trial)
-        redrawn = np.einsum("ro,ro->o", left_option, shares[:, :-1])
+        redrawn = total_of_rows(left_option * shares[:, :-1])
         self._moves = _Moves(
             joins=total_of_rows(arrived)[:-1] - redrawn + bought @ trial,
             leavers=total_of_rows(left_option) - redrawn,
@@ -227,7 +227,7 @@ class Consumers(EconomicAgent):
         app_users = self.law.by_app(held, offers.app, apps)
         self._learn_trust(held, app_users)
         users = total_of_rows(held)
-        queries = np.einsum("ro,ro->o", appetite, use.served)
+        queries = total_of_rows(appetite * use.served)
         wanted = total_of_rows(appetite)
         trusted, by_app = total_of_rows(app_users * self.trust), total_of_rows(app_users)
         eligible = queries * offers.eligible
@@ -239,12 +239,12 @@ class Consumers(EconomicAgent):
             acquired=self._moves.acquired,
             queries=queries,
             blocked=np.where(offers.overage == BLOCKED, wanted - queries, 0.0),
-            throttled=np.einsum("ro,ro->o", appetite, use.throttled),
+            throttled=total_of_rows(appetite * use.throttled),
             eligible=eligible,
             impressions=eligible * offers.ad_load,
             fees=users * offers.fee,
-            overage=np.einsum("ro,ro->o", active, use.payment),
-            quota_hit=np.einsum("ro,ro->o", held, use.hit) / np.maximum(users, _TINY),
+            overage=total_of_rows(active * use.payment),
+            quota_hit=total_of_rows(held * use.hit) / np.maximum(users, _TINY),
             trust=np.where(by_app > 0, trusted / np.maximum(by_app, _TINY), 1.0),
             surplus=self._moves.surplus,
             none=float(self.people[:, len(users)].sum()),

@@ -157,6 +157,11 @@ def by_column(amounts: Array, matrix: Matrix) -> Array:
     return np.asarray((matrix.T @ amounts.T).T)
 
 
+def of_options(amounts: Array, app: Index) -> Array:
+    """Return amounts by app (R, A) for each option (R, O), column by column in memory."""
+    return amounts.T.take(app, axis=0).T
+
+
 def total_of_rows(amounts: Array) -> Array:
     """Return (..., R, C) summed over the rows (..., C): a product with ones, faster than numpy's own sum."""
     return _ones(amounts.shape[-2]) @ amounts
@@ -206,7 +211,7 @@ def nested_logit_shares(
     shares = np.empty((len(v), v.shape[1] + 1), order="F")
     app_weight *= some / app_sum
     app_weight /= tier_sum
-    np.multiply(tier, app_weight[:, app_of_option], out=shares[:, :-1])
+    np.multiply(tier, of_options(app_weight, app_of_option), out=shares[:, :-1])
     shares[:, -1] = none[:, 0]
     return shares, (outside - np.log(np.maximum(none, _TINY)))[:, 0]
 
