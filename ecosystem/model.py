@@ -127,6 +127,8 @@ class ValueChain(WorldView, mesa.Model):
             for firm in members
             if spec.group[group].cash_flow > 0.0
         )
+        raising = [firm for firm in self.firms.values() if self._raises(firm)]
+        self._raising = {region: [firm for firm in raising if firm.region == region] for region in self.investors}
 
     # --- the month ---------------------------------------------------------------------------------------------
 
@@ -166,7 +168,7 @@ class ValueChain(WorldView, mesa.Model):
         self.equity.update_sentiment(*self._surprise)
         for region, investors in self.investors.items():
             investors.take_in()
-            investors.fund_rounds([f for f in self.firms.values() if self._raises_in(f, region)])
+            investors.fund_rounds([firm for firm in self._raising[region] if firm.alive])
         if self.on("circular_finance"):
             self.equity.invest_in_customers()
         self.own.act("investment")
@@ -326,9 +328,9 @@ class ValueChain(WorldView, mesa.Model):
             self.ledger.pay(fund, app.agent_id, "equity", min(capital, 0.5 * self.ledger.cash(fund)))
         app.alive = True
 
-    def _raises_in(self, firm: Firm, region: str) -> bool:
-        """Return whether a firm raises money from a region's investors."""
-        if not firm.alive or firm.region != region or firm.tier == "chips" or self.funded_by_group(firm.agent_id):
+    def _raises(self, firm: Firm) -> bool:
+        """Return whether a firm raises money from its region's investors when it is short."""
+        if firm.tier == "chips" or self.funded_by_group(firm.agent_id):
             return False
         return firm.group is None or self.spec.group[firm.group].head == firm.agent_id
 

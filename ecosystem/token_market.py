@@ -112,10 +112,11 @@ class TokenMarket:
         totals: dict[str, tuple[float, float]] = dict.fromkeys(chain.spec.regions, (0.0, 0.0))
         for (_, seller, _, _), (_, mtok, amount) in chain.serving.api_sales.items():
             value, volume = sales.get(seller, (0.0, 0.0))
-            sales[seller] = (value + amount, volume + mtok)
+            sales[seller] = value + amount, volume + mtok
+        for seller, (amount, mtok) in sales.items():
             region = chain.labs[seller].spec.sells_in[0] if seller in chain.labs else chain.clouds[seller].region
             value, volume = totals[region]
-            totals[region] = (value + amount, volume + mtok)
+            totals[region] = value + amount, volume + mtok
         for lab_id, lab in chain.labs.items():
             value, volume = sales.get(lab_id, (0.0, 0.0))
             whole, tokens = totals[lab.spec.sells_in[0]]
