@@ -54,6 +54,7 @@ class Cloud(Firm):
         self.fleet = dict(spec.fleet)
         self.size = self.opening_size = math.fsum(spec.fleet.values())
         self.cohorts: dict[int, list[tuple[str, float, float]]] = {}
+        self.leaving: dict[int, float] = {}
         self.depreciation = 0.0
         self.book_value = 0.0
         self.on_order = 0.0
@@ -100,6 +101,7 @@ class Cloud(Firm):
         for age, weight in enumerate(weights, 1):
             parts = [(accelerator, size * weight / total) for accelerator, size in self.spec.fleet.items()]
             self.cohorts[months - age] = [(accelerator, part, part * paid / months) for accelerator, part in parts]
+            self.leaving[months - age] = self.size * weight / total
         self.depreciation = sum(each for cohort in self.cohorts.values() for _, _, each in cohort)
         self.book_value = self.spec.book_value * self.size
         self.hours_sold = self.hours_asked = hours
@@ -108,6 +110,7 @@ class Cloud(Firm):
 
     def _add_cohort(self, due: int, accelerator: str, size: float, depreciation: float) -> None:
         self.cohorts.setdefault(due, []).append((accelerator, size, depreciation))
+        self.leaving[due] = self.leaving.get(due, 0.0) + size
         self.depreciation += depreciation
 
     # --- fleet ---------------------------------------------------------------------------------------------
@@ -132,6 +135,7 @@ class Cloud(Firm):
 
     def retire(self) -> None:
         """Take out what has reached the end of its life; measure the fleet's growth and running cost."""
+        self.leaving.pop(self.world.month, None)
         for accelerator, size, depreciation in self.cohorts.pop(self.world.month, []):
             self.fleet[accelerator] -= size
             self.size -= size
@@ -208,8 +212,7 @@ class Cloud(Firm):
         lead = max(quote.lead_time, 1.0)
         months = round(lead)
         due_by = world.month + months
-        leaving = [self.cohorts.get(due, ()) for due in range(world.month, due_by + 1)]
-        retiring = math.fsum([size for cohort in leaving for _, size, _ in cohort])
+        retiring = math.fsum([self.leaving.get(due, 0.0) for due in range(world.month, due_by + 1)])
         per_hour = 1.0 / (spec.target_utilisation * HOURS)
         wanted = self.demand.forecast(lead, world.sentiment) * per_hour
         growth = self.demand.forecast(lead + 1.0, world.sentiment) * per_hour - wanted

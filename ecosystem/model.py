@@ -76,6 +76,7 @@ class ValueChain(WorldView, mesa.Model):
         self.minimum_hours = MINIMUM_GPUS * 730.0
         self._switches: dict[str, bool] = loaded.mechanisms.model_dump()
         self._opening = True
+        self._incomes = -1, {}
         self._gaps: dict[int, dict[str, float]] = {}
         self._final_demand = Trend(0.0, 0.0, loaded.expectation)
         self._chip_sales = Trend(0.0, 0.0, loaded.expectation)
@@ -156,10 +157,9 @@ class ValueChain(WorldView, mesa.Model):
             self.token_growth *= 1.0 + market.reasoning_growth * market.reasoning_fade**self.month
         for firm in self.firms.values():
             firm.books.clear()
-        for group_id, group in self.spec.group.items():
-            self.group_left[group_id] = group.cash_flow * (1.0 + group.growth) ** self.month
-            self.group_left[group_id] += self.group_received[group_id]
-            self.group_received[group_id] = 0.0
+        for group, received in self.group_received.items():
+            self.group_left[group] = self.owner_income(group) + received
+            self.group_received[group] = 0.0
         self._enter()
         self.own.act("events")
 

@@ -115,10 +115,11 @@ class TokenCosts:
 
     def _shares(self, chain: "ValueChain") -> NDArray[np.float64]:
         """Return (labs, clouds): the share of each cloud in a lab's hours."""
+        rented = [chain.labs[lab].cloud_shares for lab in self.labs]
+        rows = [i for i, of_clouds in enumerate(rented) for _ in of_clouds]
+        columns = [self._column[cloud] for of_clouds in rented for cloud in of_clouds]
         shares = np.zeros((len(self.labs), len(self.clouds)))
-        for i, lab in enumerate(self.labs):
-            of_clouds = chain.labs[lab].cloud_shares
-            shares[i, [self._column[cloud] for cloud in of_clouds]] = list(of_clouds.values())
+        shares[rows, columns] = [share for of_clouds in rented for share in of_clouds.values()]
         return shares
 
     def on_cloud(self, cloud: str, lab: str, size: LargeOrSmall) -> Hours:

@@ -73,6 +73,8 @@ class WorldView:
     """Firms with an owner who has other profit pools."""
     group_left: dict[str, float]
     """What owners can still put in this month, USD."""
+    _incomes: tuple[int, dict[str, float]]
+    """Month, and what owners' other profit pools bring in in it, USD."""
     _switches: dict[str, bool]
     _reserves: dict[str, float]
     _off_peak: dict[str, float]
@@ -190,13 +192,13 @@ class WorldView:
         group = firm.group
         if group is None or group not in self.pooled:
             return cash_of(firm.agent_id), firm.burn
-        spec = self.spec.group[group]
-        cash = burn = 0.0
+        cash = 0.0
+        burn = -self.owner_income(group)
         for member in self.members[group]:
             if member.alive:
                 cash += cash_of(member.agent_id)
                 burn += member.burn
-        return cash, burn - spec.cash_flow * self.group_growth(firm.agent_id) if spec.cash_flow > 0.0 else burn
+        return cash, burn
 
     def funded_by_group(self, firm: str) -> bool:
         """Return whether an owner with other profit pools stands behind the firm."""
@@ -207,10 +209,18 @@ class WorldView:
         group = self.firms[firm].group
         if group is None:
             return 0.0
-        total = math.fsum(self.clouds[m.agent_id].size for m in self.members[group] if m.tier == "clouds" and m.alive)
+        sizes = [self.clouds[m.agent_id].size for m in self.members[group] if m.tier == "clouds" and m.alive]
+        total = math.fsum(sizes)
         share = self.clouds[firm].size / total if firm in self.clouds and total > 0.0 else 1.0
-        spec = self.spec.group[group]
-        return share * spec.cash_flow * (1.0 + spec.growth) ** max(self.month, 0)
+        return share * self.owner_income(group)
+
+    def owner_income(self, group: str) -> float:
+        """Return what an owner's other profit pools bring in this month, USD."""
+        if self._incomes[0] != self.month:
+            past = max(self.month, 0)
+            incomes = {g: owner.cash_flow * (1.0 + owner.growth) ** past for g, owner in self.spec.group.items()}
+            self._incomes = self.month, incomes
+        return self._incomes[1][group]
 
     def group_growth(self, firm: str) -> float:
         """Return the group's cash flow over that of the opening."""
