@@ -140,6 +140,8 @@ class App(Firm):
         if "api" in self.ways or own_calls <= 0.0 or not self.world.on("integrator_sells"):
             return
         lost, price = self.world.lost_calls(self.region)
+        if lost <= 0.0:
+            return
         terms = ApiSpec(price=price)
         profit = min(own_calls, lost) * (price - terms.unit_cost) / 1000.0
         if self.spec.switching_cost < min(12.0 * profit, self.cash):

@@ -1,7 +1,9 @@
 """Fitting tastes to the opening month: brands to users, paid extras to payers by app, the WTP level to conversion."""
 
 import math
-from dataclasses import dataclass, replace
+from collections import OrderedDict
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ _NEAR = 0.3
 """Error in log users below which steps are accelerated; halved when one leads astray."""
 _REACH, _SURE = 20.0, 0.02
 """How many plain steps an accelerated one may span, and the length that it always may have."""
+_REMEMBERED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,22 @@ def _payers_to_fit(
     )
     mixed = (wanted > 0.0) & (wanted < opening_users) & with_paid & with_free
     return wanted[mixed], mixed
+
+
+_openings: "OrderedDict[tuple[Any, ...], Opening]" = OrderedDict()
+
+
+def remembered_opening(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array) -> Opening:
+    """Return `fit_opening`, worked out once for all runs of a sweep that share tastes, offers and opening users."""
+    given = [opening_users, law.wtp, *(getattr(offers, field.name) for field in fields(offers))]
+    key = (law.spec, *(item.tobytes() if isinstance(item, np.ndarray) else item for item in given))
+    if key not in _openings:
+        _openings[key] = fit_opening(law, offers, opening_users)
+        for fitted in (_openings[key].brand, _openings[key].paid_extras, _openings[key].balance):
+            fitted.flags.writeable = False
+        if len(_openings) > _REMEMBERED:
+            _openings.popitem(last=False)
+    return _openings[key]
 
 
 def _aware_share(law: ChoiceLaw, opening_users: Array) -> float:

@@ -47,6 +47,7 @@ class Line:
     """A chipmaker's business in one region: price, stock and the order book. Quantities in H100-equivalents."""
 
     __slots__ = (
+        "_mixes",
         "blocked",
         "book",
         "cumulative",
@@ -67,6 +68,7 @@ class Line:
     def __init__(self, spec: LineSpec) -> None:
         self.spec = spec
         self.products = dict(sorted(spec.products.items(), key=lambda item: (item[1].available_from, item[0])))
+        self._mixes: dict[int, dict[str, float]] = {}
         self.price = 0.0
         self.premium = 0.0
         self.inventory = 0.0
@@ -89,7 +91,7 @@ class Line:
     @property
     def backlog(self) -> float:
         """Orders on hand, H100-equivalents."""
-        return math.fsum(order.quantity for order in self.book.values())
+        return math.fsum([order.quantity for order in self.book.values()])
 
     def enter(self, buyer: str, quantity: float, price: float) -> None:
         """Put an order into the book."""
@@ -97,16 +99,18 @@ class Line:
 
     def mix(self, month: int) -> dict[str, float]:
         """Return the share of each product in units made this month: each ramps up over its predecessors."""
-        shares: dict[str, float] = {}
-        remaining = 1.0
-        for key, product in reversed(self.products.items()):
-            ramp = (month - product.available_from + 1) / product.ramp_months
-            share = remaining * min(max(ramp, 0.0), 1.0)
-            shares[key] = share
-            remaining -= share
-        oldest = next(iter(self.products))
-        shares[oldest] += remaining
-        return {key: shares[key] for key in self.products}
+        if month not in self._mixes:
+            shares: dict[str, float] = {}
+            remaining = 1.0
+            for key, product in reversed(self.products.items()):
+                ramp = (month - product.available_from + 1) / product.ramp_months
+                share = remaining * min(max(ramp, 0.0), 1.0)
+                shares[key] = share
+                remaining -= share
+            oldest = next(iter(self.products))
+            shares[oldest] += remaining
+            self._mixes[month] = {key: shares[key] for key in self.products}
+        return self._mixes[month]
 
 
 class Chipmaker(Firm):
@@ -126,6 +130,7 @@ class Chipmaker(Firm):
         self.opening_revenue = math.fsum(spec.opening_sales.values())
         self._starts = 0.0
         self._prices: dict[str, tuple[float, float]] = {}
+        self._backlog_prices: dict[str, list[float]] = {}
 
     def open(self, growth: float) -> None:
         """Set price, capacity, stock and backlog so that the opening sales are the opening capacity."""
@@ -186,13 +191,14 @@ class Chipmaker(Firm):
         Each lot is at the price of the mix of its month. Return the H100-equivalents booked.
         """
         line = self.lines[region]
-        booked = 0.0
-        for month in range(round(self.spec.backlog_months)):
-            perf, cost = self._cost_at(line, month)
-            price = line.price * (cost / perf) / (line.unit_cost / line.perf)
+        if region not in self._backlog_prices:
+            mixes = [self._cost_at(line, month) for month in range(round(self.spec.backlog_months))]
+            self._backlog_prices[region] = [
+                line.price * (cost / perf) / (line.unit_cost / line.perf) for perf, cost in mixes
+            ]
+        for price in self._backlog_prices[region]:
             line.enter(buyer, monthly / price, price)
-            booked += monthly / price
-        return booked
+        return sum(monthly / price for price in self._backlog_prices[region])
 
     def cancel_order(self, region: str, buyer: str, quantity: float) -> tuple[float, float]:
         """Take `quantity` out of the buyer's order; return (quantity cancelled, value cancelled)."""

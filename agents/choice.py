@@ -17,6 +17,7 @@ from agents.tastes import (
     membership,
     metered_share,
     nested_logit_shares,
+    of_options,
     quota_use,
     usage_overlap,
 )
@@ -139,13 +140,13 @@ class ChoiceLaw:
         if not len(metered):
             return use
         usage = self.usage * (1.0 + spec.flat_rate_bias) if perceived else self.usage
-        worth = trust[:, offers.app[metered]]
+        worth = of_options(trust, offers.app[metered])
         worth *= self.answers(offers)[metered]
         worth *= self.wtp[:, None]
         cost = usage[:, None] * offers.overage_price[metered]
         within = use.served[:, metered]
         bought = metered_share(within, worth, cost, spec.usage_curvature)
-        value, served, payment = use.value.copy(), use.served.copy(), np.zeros_like(use.payment)
+        value, served, payment = use.value.copy("F"), use.served.copy("F"), use.payment.copy("F")
         value[:, metered] = bought**spec.usage_curvature
         served[:, metered] = bought
         payment[:, metered] = (bought - within) * cost
@@ -169,7 +170,7 @@ class ChoiceLaw:
         spec = self.spec
         app = offers.app
         use = use or self.use(offers, state.trust, perceived=True)
-        value = state.trust[:, app]
+        value = of_options(state.trust, app)
         value *= use.value
         value *= self.answers(offers)
         value -= self.ad_dislike[:, None] * state.felt

@@ -5,6 +5,7 @@ All hours are H100-equivalent hours; the fleet is kept by accelerator type.
 """
 
 import math
+from functools import lru_cache
 
 from agents.cloud_spec import CloudSpec
 from agents.expectations import Trend
@@ -16,6 +17,15 @@ from agents.world import World
 
 HOURS = 730.0
 """Hours in a month."""
+
+
+@lru_cache(maxsize=64)
+def fleet_ages(months: int, growth: float) -> tuple[list[float], float, float]:
+    """Return the weight of each age, 1 to `months`, in a fleet that grew by `growth` a month, their sum, and the mean
+    share of life that remains."""
+    weights = [(1.0 + growth) ** -age for age in range(1, months + 1)]
+    total = math.fsum(weights)
+    return weights, total, math.fsum(w * (months - age) / months for age, w in enumerate(weights, 1)) / total
 
 
 class Contract:
@@ -44,6 +54,7 @@ class Cloud(Firm):
         self.fleet = dict(spec.fleet)
         self.size = self.opening_size = math.fsum(spec.fleet.values())
         self.cohorts: dict[int, list[tuple[str, float, float]]] = {}
+        self.leaving: dict[int, float] = {}
         self.depreciation = 0.0
         self.book_value = 0.0
         self.on_order = 0.0
@@ -85,14 +96,13 @@ class Cloud(Firm):
     def open(self, hours: float, growth: float) -> None:
         """Open with `hours` sold a month: ages of the fleet follow past growth, so that retirements are spread."""
         months = 12 * self.spec.life
-        weights = [(1.0 + growth) ** -age for age in range(1, months + 1)]
-        total = math.fsum(weights)
-        remaining = math.fsum(w * (months - age) / months for age, w in enumerate(weights, 1)) / total
+        weights, total, remaining = fleet_ages(months, growth)
         paid = self.spec.book_value / remaining
         for age, weight in enumerate(weights, 1):
-            for accelerator, size in self.spec.fleet.items():
-                part = size * weight / total
-                self._add_cohort(months - age, accelerator, part, part * paid / months)
+            parts = [(accelerator, size * weight / total) for accelerator, size in self.spec.fleet.items()]
+            self.cohorts[months - age] = [(accelerator, part, part * paid / months) for accelerator, part in parts]
+            self.leaving[months - age] = self.size * weight / total
+        self.depreciation = sum(each for cohort in self.cohorts.values() for _, _, each in cohort)
         self.book_value = self.spec.book_value * self.size
         self.hours_sold = self.hours_asked = hours
         self.utilisation = hours / self.capacity
@@ -100,6 +110,7 @@ class Cloud(Firm):
 
     def _add_cohort(self, due: int, accelerator: str, size: float, depreciation: float) -> None:
         self.cohorts.setdefault(due, []).append((accelerator, size, depreciation))
+        self.leaving[due] = self.leaving.get(due, 0.0) + size
         self.depreciation += depreciation
 
     # --- fleet ---------------------------------------------------------------------------------------------
@@ -124,6 +135,7 @@ class Cloud(Firm):
 
     def retire(self) -> None:
         """Take out what has reached the end of its life; measure the fleet's growth and running cost."""
+        self.leaving.pop(self.world.month, None)
         for accelerator, size, depreciation in self.cohorts.pop(self.world.month, []):
             self.fleet[accelerator] -= size
             self.size -= size
@@ -200,8 +212,7 @@ class Cloud(Firm):
         lead = max(quote.lead_time, 1.0)
         months = round(lead)
         due_by = world.month + months
-        leaving = [self.cohorts.get(due, ()) for due in range(world.month, due_by + 1)]
-        retiring = math.fsum([size for cohort in leaving for _, size, _ in cohort])
+        retiring = math.fsum([self.leaving.get(due, 0.0) for due in range(world.month, due_by + 1)])
         per_hour = 1.0 / (spec.target_utilisation * HOURS)
         wanted = self.demand.forecast(lead, world.sentiment) * per_hour
         growth = self.demand.forecast(lead + 1.0, world.sentiment) * per_hour - wanted

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.base import EconomicAgent
-from agents.brands import calibrate_brands, fit_opening, fit_wtp_level
+from agents.brands import calibrate_brands, fit_wtp_level, remembered_opening
 from agents.choice import BLOCKED, METERED, THROTTLED, ChoiceLaw, ConsumerOffers, PublicState
 from agents.consumer_spec import CHINA, ConsumersSpec
 from agents.tastes import (
     Array,
     Index,
+    Matrix,
     bass_step,
     by_column,
     draw_binomial,
@@ -122,7 +123,7 @@ class Consumers(EconomicAgent):
 
         Raises ValueError when there are more users than people, or users at a closed app.
         """
-        opening = fit_opening(self.law, offers, opening_users)
+        opening = remembered_opening(self.law, offers, opening_users)
         brand = opening.brand
         rng = self.world.stream(f"{self.agent_id}.opening") if self.world.sampling else None
         people = self.law.people * self.spec.population
@@ -143,7 +144,7 @@ class Consumers(EconomicAgent):
     def adopted(self) -> float:
         """Share of people who know the apps."""
         unaware = float(self.unaware[: self.law.firsts].sum())
-        return 1.0 - unaware / (unaware + float(self.people[: self.law.firsts].sum()))
+        return 1.0 - unaware / (unaware + float(total_of_rows(self.people[: self.law.firsts]).sum()))
 
     def scale_wtp(self, factor: float) -> None:
         """Multiply everyone's WTP by `factor`, as an event or income growth does; ValueError unless > 0."""
@@ -155,12 +156,12 @@ class Consumers(EconomicAgent):
         """Return what choice depends on beside offers."""
         return self._state(offers, _trial_tiers(_entry_tiers(offers, self.trust.shape[1]), len(offers.app)))
 
-    def _state(self, offers: ConsumerOffers, trial: Array) -> PublicState:
+    def _state(self, offers: ConsumerOffers, trial: Matrix) -> PublicState:
         apps, firsts = self.trust.shape[1], self.law.firsts
         held = self._held(self.people, trial)
         everyone = self.law.by_app(total_of_rows(held), offers.app, apps)
         first = self.law.by_app(total_of_rows(held[:firsts]), offers.app, apps)
-        informed = float(self.people[:firsts].sum())
+        informed = float(total_of_rows(self.people[:firsts]).sum())
         return PublicState(
             trust=self.trust,
             felt=self._felt(),
@@ -193,7 +194,7 @@ class Consumers(EconomicAgent):
         self.slow *= stayed
 
         left_option = self._held(left, trial)
-        redrawn = np.einsum("ro,ro->o", left_option, shares[:, :-1])
+        redrawn = total_of_rows(left_option * shares[:, :-1])
         self._moves = _Moves(
             joins=total_of_rows(arrived)[:-1] - redrawn + bought @ trial,
             leavers=total_of_rows(left_option) - redrawn,
@@ -226,7 +227,7 @@ class Consumers(EconomicAgent):
         app_users = self.law.by_app(held, offers.app, apps)
         self._learn_trust(held, app_users)
         users = total_of_rows(held)
-        queries = np.einsum("ro,ro->o", appetite, use.served)
+        queries = total_of_rows(appetite * use.served)
         wanted = total_of_rows(appetite)
         trusted, by_app = total_of_rows(app_users * self.trust), total_of_rows(app_users)
         eligible = queries * offers.eligible
@@ -238,12 +239,12 @@ class Consumers(EconomicAgent):
             acquired=self._moves.acquired,
             queries=queries,
             blocked=np.where(offers.overage == BLOCKED, wanted - queries, 0.0),
-            throttled=np.einsum("ro,ro->o", appetite, use.throttled),
+            throttled=total_of_rows(appetite * use.throttled),
             eligible=eligible,
             impressions=eligible * offers.ad_load,
             fees=users * offers.fee,
-            overage=np.einsum("ro,ro->o", active, use.payment),
-            quota_hit=np.einsum("ro,ro->o", held, use.hit) / np.maximum(users, _TINY),
+            overage=total_of_rows(active * use.payment),
+            quota_hit=total_of_rows(held * use.hit) / np.maximum(users, _TINY),
             trust=np.where(by_app > 0, trusted / np.maximum(by_app, _TINY), 1.0),
             surplus=self._moves.surplus,
             none=float(self.people[:, len(users)].sum()),
@@ -261,9 +262,9 @@ class Consumers(EconomicAgent):
             queries=usage.T @ (appetite * self.law.use(self._offers, self.trust).served),
         )
 
-    def _held(self, people: Array, trial: Array) -> Array:
+    def _held(self, people: Array, trial: Matrix) -> Array:
         """Return people (R, O) by the option they hold, those in a trial class by `trial`, of `_trial_tiers`."""
-        options = len(trial[0])
+        options = trial.shape[1]
         held = by_column(people[:, options + 1 :], trial)
         held += people[:, :options]
         return held
@@ -336,6 +337,6 @@ def _entry_tiers(offers: ConsumerOffers, apps: int) -> Index:
     return np.where(offers.available[first] > 0.0, first, -1)
 
 
-def _trial_tiers(entry: Index, options: int) -> Array:
+def _trial_tiers(entry: Index, options: int) -> Matrix:
     """Return the (A, O) matrix that is 1 at the entry tier of each app; closed apps have a row of zeros."""
-    return membership(np.where(entry >= 0, entry, options), options + 1)[:, :-1]
+    return membership(entry, options)

@@ -6,9 +6,11 @@ chosen by a nested logit (hosts inside models), and most of a segment stays wher
 
 import math
 
+import numpy as np
+
 from agents.base import EconomicAgent
 from agents.parameters import Parameters, param
-from agents.tastes import bass_step
+from agents.tastes import Array, bass_step
 from agents.world import TokenOffer, World
 
 OfferKey = tuple[str, str, str]
@@ -163,92 +165,103 @@ class Enterprise(EconomicAgent):
         super().__init__(world, segment_id)
         self.spec = spec
         self.mix = (spec.input_share, spec.cached_share, max(1.0 - spec.input_share - spec.cached_share, 0.0))
+        self._mix = np.array(self.mix)
         self.adoption = spec.adoption
         self.volume = 0.0
         self.opening_volume = 0.0
         self.opening_spending = 0.0
         self.log_price_long = 0.0
         self.overrun = 0.0
-        self.shares: dict[tuple[str, str, str], float] = {}
-        self.brand: dict[tuple[str, str, str], float] = {}
+        self.brand: dict[OfferKey, float] = {}
         self.log_price = 0.0
         self._opening_log_price = 0.0
-        self._prices: dict[tuple[str, str, str], float] = {}
         self.budget_binds = False
+        self._keys: list[OfferKey] = []
+        self._share = np.empty(0)
+        self._brands = np.empty(0)
+        self._nest = np.empty(0, dtype=np.intp)
+        self.see_offers([])
 
-    def open(self, offers: list[TokenOffer], spending: dict[tuple[str, str, str], float]) -> None:
+    @property
+    def shares(self) -> dict[OfferKey, float]:
+        """Share of each offer in the segment's tokens."""
+        return dict(zip(self._keys, self._share.tolist(), strict=True))
+
+    def open(self, offers: list[TokenOffer], spending: dict[OfferKey, float]) -> None:
         """Fix brands so that the opening shares of tokens are those that `spending` (USD/month by offer) implies."""
-        self.see_prices(offers)
-        volumes = {k: v / self._price(o) for o in offers if (v := spending.get((k := o.key), 0.0)) > 0.0}
-        self.opening_volume = self.volume = math.fsum(volumes.values())
+        self.see_offers(offers)
+        volumes = np.array([spending.get(key, 0.0) for key in self._keys]) / self._prices
+        self.opening_volume = self.volume = math.fsum(volumes.tolist())
         self.opening_spending = math.fsum(spending.values())
-        self.shares = {k: v / self.volume for k, v in volumes.items()} if self.volume > 0.0 else {}
-        least = min(self.shares.values(), default=1.0)
-        for offer in offers:
-            share = self.shares.get(offer.key, 0.02 * least)
-            self.brand[offer.key] = math.log(share) - self._attraction(offer, self._price(offer))
-        self._opening_log_price = self._index(offers)
+        self._share = volumes / self.volume if self.volume > 0.0 else np.zeros(len(offers))
+        least = min(self._share[self._share > 0.0].tolist(), default=1.0)
+        share = np.where(self._share > 0.0, self._share, 0.02 * least)
+        self.brand = dict(zip(self._keys, (np.log(share) - self._attraction()).tolist(), strict=True))
+        self._brands = self._brands_of(offers)
+        self._opening_log_price = self._index()
 
-    def see_prices(self, offers: list[TokenOffer]) -> None:
-        """Note what a Mtok of the segment's traffic costs at each offer this month, USD."""
-        self._prices = {o.key: max(o.price.blend(self.mix), 1e-4) for o in offers}
+    def see_offers(self, offers: list[TokenOffer]) -> None:
+        """Note who offers tokens this month: quality, service and what a Mtok of the segment's traffic costs, USD.
 
-    def _price(self, offer: TokenOffer) -> float:
-        return self._prices[offer.key]
+        Arrays have an entry for each offer, (n,); shares of those who are gone are lost.
+        """
+        self._prices = np.maximum(np.array([o.price for o in offers]).reshape(-1, 3) @ self._mix, 1e-4)
+        self._log_prices = np.log(self._prices)
+        self._quality = np.array([o.quality for o in offers])
+        self._service = np.array([o.service for o in offers])
+        keys = [o.key for o in offers]
+        if keys != self._keys or len(self._brands) != len(keys):
+            before = self.shares
+            self._keys = keys
+            self._share = np.array([before.get(key, 0.0) for key in keys])
+            nests: dict[tuple[str, str], int] = {}
+            self._nest = np.array([nests.setdefault((o.lab, o.size), len(nests)) for o in offers], dtype=np.intp)
+            self._brands = self._brands_of(offers)
 
-    def _attraction(self, offer: TokenOffer, price: float) -> float:
-        """Utility without brand: quality and service against log price."""
+    def _brands_of(self, offers: list[TokenOffer]) -> Array:
+        """Return the brand of each offer (n,); a new host has that of the model's owner, a new lab the least there is.
+
+        None has a brand before the opening.
+        """
+        if not self.brand:
+            return np.zeros(len(offers))
+        for o in offers:
+            if o.key not in self.brand:
+                self.brand[o.key] = self.brand.get((o.lab, o.lab, o.size), min(self.brand.values()))
+        return np.array([self.brand[key] for key in self._keys])
+
+    def _attraction(self) -> Array:
+        """Utility without brand (n,): quality and service against log price."""
         spec = self.spec
-        return (
-            spec.quality_weight * offer.quality
-            - spec.substitution_models * math.log(price)
-            + 2.0 * math.log(max(offer.service, 0.05))
+        return np.asarray(
+            spec.quality_weight * self._quality
+            - spec.substitution_models * self._log_prices
+            + 2.0 * np.log(np.maximum(self._service, 0.05))
         )
 
     def choose_suppliers(self, offers: list[TokenOffer]) -> None:
         """Move the part of spending that reconsiders to the nested-logit shares of the offers that exist now."""
-        self.see_prices(offers)
-        target = self.target_shares(offers)
+        self.see_offers(offers)
         keep = self.spec.inertia
-        kept = {k: s for k, s in self.shares.items() if k in target}
-        total = math.fsum(kept.values())
-        moving = 1.0 - keep * total
-        self.shares = {k: keep * kept.get(k, 0.0) + moving * t for k, t in target.items()}
+        kept = keep * self._share
+        self._share = kept + (1.0 - float(kept.sum())) * self.target_shares()
 
-    def target_shares(self, offers: list[TokenOffer]) -> dict[tuple[str, str, str], float]:
-        """Return the shares without inertia: nested logit, hosts of a model inside the model's nest; none in an
-        empty market."""
-        if not offers:
-            return {}
+    def target_shares(self) -> Array:
+        """Return the shares without inertia (n,): nested logit, hosts of a model inside the model's nest."""
+        if not self._keys:
+            return np.empty(0)
         spec = self.spec
         scale = min(spec.substitution_models / spec.substitution_hosts, 1.0)
-        nests: dict[tuple[str, str], list[tuple[OfferKey, float]]] = {}
-        for offer, (key, price) in zip(offers, self._prices.items(), strict=True):
-            brand = self.brand.get(key)
-            if brand is None:
-                brand = self.brand[key] = self._brand_of_newcomer(offer)
-            nests.setdefault((offer.lab, offer.size), []).append((key, brand + self._attraction(offer, price)))
-        top = max(u for members in nests.values() for _, u in members)
-        inside = {n: [math.exp((u - top) / scale) for _, u in members] for n, members in nests.items()}
-        sums = {n: math.fsum(values) for n, values in inside.items()}
-        weights = {n: value**scale for n, value in sums.items()}
-        total = math.fsum(weights.values())
-        return {
-            key: weights[n] / total * value / sums[n]
-            for n, members in nests.items()
-            for (key, _), value in zip(members, inside[n], strict=True)
-        }
+        utility = self._brands + self._attraction()
+        inside = np.exp((utility - utility.max()) / scale)
+        sums = np.bincount(self._nest, inside)
+        weights = sums**scale
+        return np.asarray((weights / weights.sum() / sums)[self._nest] * inside)
 
-    def _brand_of_newcomer(self, offer: TokenOffer) -> float:
-        """Give a new host the brand of the model's owner, a new lab the least brand there is."""
-        own = self.brand.get((offer.lab, offer.lab, offer.size))
-        return own if own is not None else min(self.brand.values(), default=0.0)
-
-    def _index(self, offers: list[TokenOffer]) -> float:
+    def _index(self) -> float:
         """Return the log quality-adjusted price, share-weighted: doubling identical suppliers does not change it."""
         worth = self.spec.quality_demand * self.spec.quality_weight / self.spec.substitution_models
-        priced = [(o.key, o.quality) for o in offers]
-        return math.fsum([self.shares.get(k, 0.0) * (math.log(self._prices[k]) - worth * q) for k, q in priced])
+        return float(self._share @ (self._log_prices - worth * self._quality))
 
     def plan_volume(self, offers: list[TokenOffer]) -> None:
         """Set the month's volume: adoption, agent intensity, price (short and long run), satiation, budget.
@@ -262,7 +275,7 @@ class Enterprise(EconomicAgent):
         if world.on("enterprise_adoption"):
             self.adoption = bass_step(self.adoption, spec.innovation, spec.imitation)
         if offers:
-            self.log_price = self._index(offers) - self._opening_log_price
+            self.log_price = self._index() - self._opening_log_price
         long_run = spec.elasticity_long - spec.elasticity_short if world.on("long_run_demand") else 0.0
         self.log_price_long += spec.adjustment * (self.log_price - self.log_price_long)
         shock = (
@@ -281,7 +294,7 @@ class Enterprise(EconomicAgent):
             * (1.0 + spec.budget_growth) ** world.month
             * world.demand_boost(spec.region)
         )
-        spending = volume * self.mean_price(offers)
+        spending = volume * self.mean_price()
         self.budget_binds = spending > budget
         self.volume = volume * (budget / spending) if self.budget_binds and world.on("enterprise_budget") else volume
 
@@ -294,20 +307,17 @@ class Enterprise(EconomicAgent):
         now = odds / (1.0 + odds)
         return (1.0 + (spec.intensity - 1.0) * now) / (1.0 + (spec.intensity - 1.0) * spec.intensity_open)
 
-    def mean_price(self, offers: list[TokenOffer]) -> float:
+    def mean_price(self) -> float:
         """Return the share-weighted price, USD per Mtok."""
-        shares, prices = self.shares, self._prices
-        return math.fsum([shares.get(key, 0.0) * prices[key] for key in (o.key for o in offers)])
+        return float(self._share @ self._prices)
 
     def purchases(self, offers: list[TokenOffer]) -> list[tuple[TokenOffer, float, float]]:
-        """Return (offer, Mtok, USD) bought from each supplier this month."""
-        return [
-            (o, volume, volume * self._prices[key])
-            for o in offers
-            if (volume := self.volume * self.shares.get(key := o.key, 0.0)) > 1e-9
-        ]
+        """Return (offer, Mtok, USD) bought from each supplier this month, of the offers last seen."""
+        volumes = self.volume * self._share
+        bought = zip(offers, volumes.tolist(), (volumes * self._prices).tolist(), strict=True)
+        return [(offer, volume, value) for offer, volume, value in bought if volume > 1e-9]
 
     def suppliers_per_firm(self) -> float:
         """Return the effective number of suppliers, the inverse Herfindahl index of token shares."""
-        squares = math.fsum(share * share for share in self.shares.values())
+        squares = float(self._share @ self._share)
         return 1.0 / squares if squares > 0.0 else 0.0

@@ -1,5 +1,6 @@
 """What all firms share: monthly books, cash, funding, arrears and failure."""
 
+from collections import defaultdict
 from typing import Literal
 
 from agents.base import EconomicAgent
@@ -25,25 +26,8 @@ Expense = Literal[
 class Books:
     """One firm's accounts of one month, accrual basis, USD."""
 
-    __slots__ = (
-        "capex",
-        "cost_of_sales",
-        "depreciation",
-        "financial",
-        "interest",
-        "marketing",
-        "overhead",
-        "research",
-        "research_staff",
-        "research_staff",
-        "revenue",
-        "staff",
-        "streams",
-        "tax",
-    )
-
     def __init__(self) -> None:
-        self.streams: dict[str, float] = {}
+        self.streams: defaultdict[str, float] = defaultdict(float)
         self.clear()
 
     def clear(self) -> None:
@@ -64,12 +48,12 @@ class Books:
 
     def spend(self, expense: str, amount: float) -> None:
         """Add an invoice to the month's books."""
-        setattr(self, expense, getattr(self, expense) + amount)
+        self.__dict__[expense] += amount
 
     def earn(self, kind: str, amount: float) -> None:
         """Add a sale to the month's books."""
         self.revenue += amount
-        self.streams[kind] = self.streams.get(kind, 0.0) + amount
+        self.streams[kind] += amount
 
     @property
     def gross_profit(self) -> float:

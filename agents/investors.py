@@ -3,6 +3,8 @@
 import math
 from functools import lru_cache
 
+import numpy as np
+
 from agents.base import EconomicAgent
 from agents.firm import Firm
 from agents.parameters import Parameters, param
@@ -181,13 +183,9 @@ def sentiment_step(sentiment: float, downstream: float, upstream: float, spec: I
 def annuity(growth: float, growth_fade: float, discount_rate: float, months: int = 240) -> float:
     """Return the present value of one dollar a month that grows at a fading monthly rate, months."""
     discount = math.exp(-math.log1p(discount_rate) / 12.0)
-    level, factor, total, g = 1.0, 1.0, 0.0, growth
-    for _ in range(months):
-        g *= growth_fade
-        level *= 1.0 + g
-        factor *= discount
-        total += level * factor
-    return total + level * factor / max(1.0 / discount - 1.0, 1e-6)
+    ahead = np.arange(1.0, months + 1.0)
+    worth = np.cumprod((1.0 + growth * growth_fade**ahead) * discount)
+    return float(worth.sum() + worth[-1] / max(1.0 / discount - 1.0, 1e-6))
 
 
 def efficiency_news(tier: str, saving: float, ai_share: float, growth: float, spec: InvestorsSpec) -> float:

@@ -19,6 +19,8 @@ class LabModel:
     """One size of a lab's model, in service."""
 
     __slots__ = (
+        "_price",
+        "_priced",
         "next_scale",
         "opening_blend",
         "premium",
@@ -35,6 +37,7 @@ class LabModel:
         self.spec = spec
         self.quality = spec.quality
         self.scale = self.next_scale = 1.0
+        self._priced = 0.0
         self.premium = 0.0
         self.share = 0.0
         self.volume = 0.0
@@ -45,8 +48,11 @@ class LabModel:
     @property
     def price(self) -> TokenPrice:
         """List price now, USD per Mtok by class."""
-        s = self.spec
-        return TokenPrice(s.price_input * self.scale, s.price_cached * self.scale, s.price_output * self.scale)
+        if self._priced != self.scale:
+            s, scale = self.spec, self.scale
+            self._price = TokenPrice(s.price_input * scale, s.price_cached * scale, s.price_output * scale)
+            self._priced = scale
+        return self._price
 
 
 class Lab(Firm):
@@ -110,16 +116,13 @@ class Lab(Firm):
         alive = {c: s for c, s in self.cloud_shares.items() if self.world.is_alive(c)}
         if not alive:
             alive = self.world.clouds_in(self.region)
-        total = math.fsum(alive.values())
-        self.cloud_shares = {c: s / total for c, s in alive.items()}
-        rents = {c: self.world.rent(c) for c in self.cloud_shares}
-        mean = math.exp(math.fsum(s * math.log(rents[c]) for c, s in self.cloud_shares.items()))
-        weights = {
-            c: s * (rents[c] / mean) ** (-0.1 * self.spec.substitution) * self.world.size_growth(c)
-            for c, s in self.cloud_shares.items()
-        }
-        total = math.fsum(weights.values())
-        self.cloud_shares = {c: w / total for c, w in weights.items()}
+        whole = math.fsum(alive.values())
+        clouds = [(c, share / whole, self.world.rent(c)) for c, share in alive.items()]
+        mean = math.exp(math.fsum([share * math.log(rent) for _, share, rent in clouds]))
+        power = -0.1 * self.spec.substitution
+        weights = [share * (rent / mean) ** power * self.world.size_growth(c) for c, share, rent in clouds]
+        total = math.fsum(weights)
+        self.cloud_shares = {c: weight / total for (c, _, _), weight in zip(clouds, weights, strict=True)}
 
     def plan_training(self) -> None:
         """Set the training budget from revenue and cash, cut when the runway is short; develop the next model."""

@@ -8,6 +8,7 @@ many of them: what is the same for all rows or all columns then meets long conti
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,11 @@ from scipy.special import ndtr, ndtri
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
+Matrix = Any
+"""An `Array`, or a sparse one of scipy."""
 
+MOST_DENSE = 50
+"""Columns beyond which a matrix of ones and zeros is kept sparse, so that the work grows with the ones in it."""
 _TINY = 1e-300
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(24)
 
@@ -126,21 +131,35 @@ def build_strata(
     )
 
 
-def membership(app: Index, apps: int) -> Array:
-    """Return the (O, A) matrix that is 1 where the option belongs to the app; read-only, for it is remembered."""
+def membership(app: Index, apps: int) -> Matrix:
+    """Return the (O, A) matrix that is 1 where the option belongs to the app; nowhere for an `app` of -1.
+
+    Read-only, for it is remembered.
+    """
     return _membership(app.tobytes(), apps)
 
 
 @lru_cache(maxsize=256)
-def _membership(app: bytes, apps: int) -> Array:
-    matrix = np.eye(apps)[np.frombuffer(app, dtype=np.intp)]
+def _membership(app: bytes, apps: int) -> Matrix:
+    columns = np.frombuffer(app, dtype=np.intp)
+    if apps > MOST_DENSE:
+        from scipy.sparse import csr_array  # slow to import, and small markets do without
+
+        rows = (columns >= 0).nonzero()[0]
+        return csr_array((np.ones(len(rows)), (rows, columns[rows])), shape=(len(columns), apps))
+    matrix = np.vstack([np.eye(apps), np.zeros(apps)])[columns]
     matrix.flags.writeable = False
     return matrix
 
 
-def by_column(amounts: Array, matrix: Array) -> Array:
+def by_column(amounts: Array, matrix: Matrix) -> Array:
     """Return the product, column by column in memory."""
-    return (matrix.T @ amounts.T).T
+    return np.asarray((matrix.T @ amounts.T).T)
+
+
+def of_options(amounts: Array, app: Index) -> Array:
+    """Return amounts by app (R, A) for each option (R, O), column by column in memory."""
+    return amounts.T.take(app, axis=0).T
 
 
 def total_of_rows(amounts: Array) -> Array:
@@ -192,7 +211,7 @@ def nested_logit_shares(
     shares = np.empty((len(v), v.shape[1] + 1), order="F")
     app_weight *= some / app_sum
     app_weight /= tier_sum
-    np.multiply(tier, app_weight[:, app_of_option], out=shares[:, :-1])
+    np.multiply(tier, of_options(app_weight, app_of_option), out=shares[:, :-1])
     shares[:, -1] = none[:, 0]
     return shares, (outside - np.log(np.maximum(none, _TINY)))[:, 0]
 

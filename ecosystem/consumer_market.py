@@ -13,7 +13,6 @@ from agents.choice import BLOCKED, METERED, THROTTLED, ConsumerOffers
 from agents.consumers import ConsumerOutcome, Consumers
 from agents.earning import Usage
 from agents.monetisation import AdvertisingSpec, ApiSpec, CommissionSpec
-from agents.tastes import membership
 from agents.world import AppDemand
 from ecosystem.spec import SpecError
 
@@ -57,12 +56,13 @@ class ConsumerMarket:
     def list_options(self) -> None:
         """Fill the table of options with the terms of all tiers; their number never changes."""
         self.options: list[tuple[App, str, TierSpec]] = [(a, n, t) for a in self.apps for n, t in a.tiers]
+        self._slices = {i: slice(first, first + len(self.chain.apps[i].tiers)) for i, first in self.first.items()}
         self._quota = np.array([t.quota if t.quota is not None else math.inf for _, _, t in self.options])
         self._overage = np.array([OVERAGE[t.overage] for _, _, t in self.options], dtype=np.intp)
         self._overage_price = np.array([t.overage_price for _, _, t in self.options])
         self._app = np.array([self.place[a.agent_id] for a, _, _ in self.options], dtype=np.intp)
         paid = np.array([t.price > 0.0 for _, _, t in self.options], dtype=np.float64)[:, None]
-        tiers = membership(self._app, len(self.apps))
+        tiers = np.eye(len(self.apps))[self._app]
         self._summed = np.hstack([tiers, tiers * paid, tiers * (1.0 - paid)])
 
     def open(self) -> None:
@@ -100,8 +100,9 @@ class ConsumerMarket:
         self._usage = {}
         self._tiers = {"users": outcome.users.tolist(), "queries": outcome.queries.tolist()}
         amounts = np.array([getattr(outcome, name) for name in _READ]) @ self._summed
+        apps = len(self.apps)
         self._all, self._paid, self._free = (
-            dict(zip(_READ, part.tolist(), strict=True)) for part in np.split(amounts, 3, axis=1)
+            dict(zip(_READ, amounts[:, k * apps : (k + 1) * apps].tolist(), strict=True)) for k in range(3)
         )
         self._trust = outcome.trust.tolist()
 
@@ -173,8 +174,7 @@ class ConsumerMarket:
 
     def slice(self, app: str) -> slice:
         """Return where an app's tiers are in arrays over options."""
-        start = self.first[app]
-        return slice(start, start + len(self.chain.apps[app].tiers))
+        return self._slices[app]
 
     def usage(self, app: App) -> Usage:
         """Return what an app's ways of earning look at this month."""

@@ -19,6 +19,7 @@ class HoursMarket:
         self.requests: dict[str, dict[str, float]] = {}
         self.granted: dict[str, dict[str, float]] = {}
         self.bills: dict[str, list[tuple[str, float, float]]] = {}
+        self._totals: dict[str, tuple[float, float]] = {}
         self.shares: dict[str, float] = {}
         self.opening_overflow: dict[tuple[str, str], float] = {}
 
@@ -70,6 +71,7 @@ class HoursMarket:
     def _bill(self) -> None:
         """Work out what every buyer gets and owes: delivered contract hours, and spot hours at the spot price."""
         self.bills = {}
+        self._totals = {}
         for cloud_id, cloud in self.chain.clouds.items():
             if not cloud.alive:
                 continue
@@ -86,19 +88,22 @@ class HoursMarket:
 
     def hours_of(self, buyer: str) -> tuple[float, float]:
         """Return (hours a buyer has this month, what they cost in USD), contracts and spot together."""
-        bills = self.bills.get(buyer, ())
-        return math.fsum([hours for _, hours, _ in bills]), math.fsum([cost for _, _, cost in bills])
+        if buyer not in self._totals:
+            bills = self.bills.get(buyer, ())
+            self._totals[buyer] = math.fsum([hours for _, hours, _ in bills]), math.fsum([cost for _, _, cost in bills])
+        return self._totals[buyer]
 
-    def pay_clouds(self, buyer: str, serving_share: float, expense: str | None = None) -> None:
+    def pay_clouds(self, buyer: str, serving_share: float = 1.0) -> None:
         """Have a buyer pay its contracts (take or pay) and spot hours; what did not serve was training."""
         trade = self.chain.trade
-        for cloud_id, hours, amount in self.bills.get(buyer, ()):
-            if expense is not None:
-                trade(buyer, cloud_id, "hours", amount, hours, expense)
-                continue
-            trade(buyer, cloud_id, "hours", amount * serving_share, hours * serving_share, "cost_of_sales")
-            rest = 1.0 - serving_share
-            trade(buyer, cloud_id, "hours", amount * rest, hours * rest, "research")
+        bills = self.bills.get(buyer, ())
+        for cloud_id, hours, amount in bills:
+            trade(buyer, cloud_id, "hours", amount, hours, "cost_of_sales")
+        if serving_share < 1.0:
+            training = (1.0 - serving_share) * self.hours_of(buyer)[1]
+            books = self.chain.books(buyer)
+            books.spend("cost_of_sales", -training)
+            books.spend("research", training)
 
     def plan_overflow(self) -> None:
         """Let clouds that are short rent from the resellers they know; let them shed what they no longer need."""

@@ -66,9 +66,8 @@ class Ledger:
         self._table: Ints = np.empty((0, 4), dtype=np.int32)
         self._payer = self._payee = np.empty(0, dtype=np.intp)
         self._from_source = self._into_sink = np.empty(0, dtype=np.intp)
-        self._amounts: list[float] = []
-        self._quantities: list[float] = []
-        self._calls: list[int] = []
+        self._journal: list[float] = []
+        """The month's payments one after the other, three numbers each: link, amount, quantity."""
         self._arrears: defaultdict[str, list[_Due]] = defaultdict(list)
         self._write_offs: list[WriteOff] = []
         self._months: list[_Month] = []
@@ -142,17 +141,16 @@ class Ledger:
         quantity counts as delivered. LedgerError: an unknown account or kind, a sink that pays, an amount or
         quantity that is negative or not finite, a finite fund that is short.
         """
-        link = self._links.get((payer, payee, kind))
-        if link is None:
+        try:
+            link = self._links[payer, payee, kind]
+        except KeyError:
             link = self._open_link(payer, payee, kind)
         cash = self._cash
         if not (0.0 <= amount < cash[payer] and 0.0 <= quantity < inf):
             amount = self._payable(payer, payee, kind, amount, quantity)
         cash[payer] -= amount
         cash[payee] += amount
-        self._amounts[link] += amount
-        self._quantities[link] += quantity
-        self._calls[link] += 1
+        self._journal += (link, amount, quantity)
         return amount
 
     def _open_link(self, payer: str, payee: str, kind: str) -> int:
@@ -169,9 +167,6 @@ class Ledger:
             raise LedgerError(f"{flow}: payer and payee are the same")
         link = self._links[payer, payee, kind] = len(self._links)
         self._new_links.append((self._index[payer], self._index[payee], self._kind_index[kind], self.month))
-        self._amounts.append(0.0)
-        self._quantities.append(0.0)
-        self._calls.append(0)
         return link
 
     def _payable(self, payer: str, payee: str, kind: str, amount: float, quantity: float) -> float:
@@ -192,6 +187,11 @@ class Ledger:
     def arrears(self, firm: str) -> float:
         """What a firm owes and could not pay, USD."""
         return fsum(due.amount for due in self._arrears[firm]) if firm in self._arrears else 0.0
+
+    @property
+    def debtors(self) -> list[str]:
+        """Firms in arrears."""
+        return [firm for firm, dues in self._arrears.items() if dues]
 
     def arrears_months(self, firm: str) -> int:
         """Months since the oldest unpaid invoice fell due; 0 without arrears or if it fell due this month."""
@@ -224,15 +224,23 @@ class Ledger:
         """
         if self._new_links:
             self._add_links()
-        calls, amount = np.array(self._calls), np.array(self._amounts)
+        calls, amount, quantity = self._entries()
         opening, closing = self._cash_at(self.month), np.array(list(self._cash.values()))
         self._check_balances(amount, calls, opening, closing)
         self._check_identity(amount, calls, opening, closing)
         active = calls.nonzero()[0].astype(np.int32)
-        self._months.append(_Month(active, amount[active], np.array(self._quantities)[active], closing))
-        self._amounts = [0.0] * len(self._table)
-        self._quantities = [0.0] * len(self._table)
-        self._calls = [0] * len(self._table)
+        self._months.append(_Month(active, amount[active], quantity[active], closing))
+        self._journal.clear()
+
+    def _entries(self) -> tuple[NDArray[np.int64], Floats, Floats]:
+        """Return the month's number of payments, amount and quantity by link, each (links,)."""
+        journal = np.array(self._journal).reshape(-1, 3)
+        link = journal[:, 0].astype(np.intp)
+        links = len(self._table)
+        calls: NDArray[np.int64] = np.bincount(link, minlength=links).astype(np.int64)
+        amount: Floats = np.bincount(link, journal[:, 1], minlength=links).astype(np.float64)
+        quantity: Floats = np.bincount(link, journal[:, 2], minlength=links).astype(np.float64)
+        return calls, amount, quantity
 
     def _add_links(self) -> None:
         """Give the month's new links their rows in the table; note which come from sources and go to sinks."""
@@ -278,7 +286,7 @@ class Ledger:
     def _breach(self, account: int, what: str, amount: Floats) -> None:
         """Raise LedgerBreach with the largest flows of the account."""
         names, kinds = tuple(self._accounts), tuple(self._kinds)
-        mine = np.flatnonzero(((self._payer == account) | (self._payee == account)) & (np.array(self._calls) > 0))
+        mine = np.flatnonzero(((self._payer == account) | (self._payee == account)) & (self._entries()[0] > 0))
         largest = sorted(zip(amount[mine].tolist(), mine.tolist(), strict=True), reverse=True)[:5]
         flows = []
         for paid, link in largest:

@@ -76,10 +76,12 @@ class ValueChain(WorldView, mesa.Model):
         self.minimum_hours = MINIMUM_GPUS * 730.0
         self._switches: dict[str, bool] = loaded.mechanisms.model_dump()
         self._opening = True
+        self._incomes = -1, {}
         self._gaps: dict[int, dict[str, float]] = {}
         self._final_demand = Trend(0.0, 0.0, loaded.expectation)
         self._chip_sales = Trend(0.0, 0.0, loaded.expectation)
         self._surprise = (0.0, 0.0)
+        self.final_demand = 0.0
         self.token_growth = 1.0
         self.timeline = Timeline(loaded.events)
         self.costs = TokenCosts(loaded)
@@ -94,7 +96,7 @@ class ValueChain(WorldView, mesa.Model):
         self.plugs: list[Plug] = open_chain(self)
         self.equity = Equity(self)
         self._opening = False
-        self.recorder = Recorder(list(self.firms), loaded.months)
+        self.recorder = Recorder({firm_id: firm.tier for firm_id, firm in self.firms.items()}, loaded.months)
         self.datacollector = DataCollector(model_reporters={name: partial(_latest, name) for name in _COLLECTED})
 
     def _make_agents(self) -> None:
@@ -115,12 +117,19 @@ class ValueChain(WorldView, mesa.Model):
             group: sorted((f for f in self.firms.values() if f.group == group), key=lambda f: f.agent_id != owner.head)
             for group, owner in spec.group.items()
         }
+        self.pooled = frozenset(g for g, owner in spec.group.items() if owner.cash_flow > 0.0 or owner.head is not None)
+        peak = self.load_factor if self.on("peak_provisioning") else 1.0
+        self._reserves = {lab: terms.provisioning / peak for lab, terms in spec.lab.items()}
+        off_peak = self.on("off_peak")
+        self._off_peak = {lab: off_peak * s.off_peak_discount * s.off_peak_share for lab, s in spec.lab.items()}
         self.owned = frozenset(
             firm.agent_id
             for group, members in self.members.items()
             for firm in members
             if spec.group[group].cash_flow > 0.0
         )
+        raising = [firm for firm in self.firms.values() if self._raises(firm)]
+        self._raising = {region: [firm for firm in raising if firm.region == region] for region in self.investors}
 
     # --- the month ---------------------------------------------------------------------------------------------
 
@@ -148,10 +157,9 @@ class ValueChain(WorldView, mesa.Model):
             self.token_growth *= 1.0 + market.reasoning_growth * market.reasoning_fade**self.month
         for firm in self.firms.values():
             firm.books.clear()
-        for group_id, group in self.spec.group.items():
-            self.group_left[group_id] = group.cash_flow * (1.0 + group.growth) ** self.month
-            self.group_left[group_id] += self.group_received[group_id]
-            self.group_received[group_id] = 0.0
+        for group, received in self.group_received.items():
+            self.group_left[group] = self.owner_income(group) + received
+            self.group_received[group] = 0.0
         self._enter()
         self.own.act("events")
 
@@ -160,7 +168,7 @@ class ValueChain(WorldView, mesa.Model):
         self.equity.update_sentiment(*self._surprise)
         for region, investors in self.investors.items():
             investors.take_in()
-            investors.fund_rounds([f for f in self.firms.values() if self._raises_in(f, region)])
+            investors.fund_rounds([firm for firm in self._raising[region] if firm.alive])
         if self.on("circular_finance"):
             self.equity.invest_in_customers()
         self.own.act("investment")
@@ -266,8 +274,9 @@ class ValueChain(WorldView, mesa.Model):
         self.tokens.update_shares(0.3)
         for market in self.consumer_markets.values():
             market.remember()
+        self.final_demand = self.final_revenue()
         self._surprise = (
-            self._final_demand.observe(self.final_revenue()),
+            self._final_demand.observe(self.final_demand),
             self._chip_sales.observe(self._chip_revenue()),
         )
         self.equity.value_firms()
@@ -319,9 +328,9 @@ class ValueChain(WorldView, mesa.Model):
             self.ledger.pay(fund, app.agent_id, "equity", min(capital, 0.5 * self.ledger.cash(fund)))
         app.alive = True
 
-    def _raises_in(self, firm: Firm, region: str) -> bool:
-        """Return whether a firm raises money from a region's investors."""
-        if not firm.alive or firm.region != region or firm.tier == "chips" or self.funded_by_group(firm.agent_id):
+    def _raises(self, firm: Firm) -> bool:
+        """Return whether a firm raises money from its region's investors when it is short."""
+        if firm.tier == "chips" or self.funded_by_group(firm.agent_id):
             return False
         return firm.group is None or self.spec.group[firm.group].head == firm.agent_id
 
@@ -380,7 +389,8 @@ class ValueChain(WorldView, mesa.Model):
     def final_revenue(self) -> float:
         """Return what final buyers of AI services paid this month, USD."""
         kinds = {stream for way in WAYS.values() for stream in way.streams} - {"api_calls"}
-        apps = math.fsum([v for app in self.apps.values() for k, v in app.books.streams.items() if k in kinds])
+        sales = [app.books.streams.items() for app in self.apps.values() if app.books.streams]
+        apps = math.fsum([amount for streams in sales for kind, amount in streams if kind in kinds])
         return apps + math.fsum([v for _, _, v in self.serving.api_sales.values()])
 
     def _chip_revenue(self) -> float:

@@ -1,10 +1,12 @@
 """The recorder: preallocated arrays of what every firm and market did each month."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from agents.firm import TIERS
 
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
@@ -64,8 +66,10 @@ _COLUMN = {name: i for i, name in enumerate(FIRM_FIELDS)}
 class Recorder:
     """Firm panel (months, firms, fields) and market series by name, NaN before they are known."""
 
-    def __init__(self, firms: list[str], months: int) -> None:
-        self.firms = firms
+    def __init__(self, tiers: Mapping[str, str], months: int) -> None:
+        """Make room for `months` of the firms that are the keys of `tiers`."""
+        firms = self.firms = list(tiers)
+        self._member = {tier: np.array([tiers[f] == tier for f in firms], dtype=np.float64) for tier in TIERS}
         self.months = months
         self.recorded = 0
         self.panel: NDArray[np.float64] = np.zeros((months, len(firms), len(FIRM_FIELDS)))
@@ -73,13 +77,15 @@ class Recorder:
         self._cells: dict[str, tuple[NDArray[np.intp], ...]] = {}
         self._series: dict[str, NDArray[np.float64]] = {}
 
-    def firms_of_a_kind(self, month: int, kind: str, firms: Iterable[str], values: list[dict[str, float]]) -> None:
-        """Record the month of firms of a kind, all with the same fields in the same order; others stay zero."""
-        if not values:
+    def firms_of_a_kind(
+        self, month: int, kind: str, firms: Iterable[str], fields: Sequence[str], rows: Sequence[tuple[float, ...]]
+    ) -> None:
+        """Record the month of firms of a kind: a row of values of `fields` for each; other fields stay zero."""
+        if not rows:
             return
         if kind not in self._cells:
-            self._cells[kind] = np.ix_([self._row[firm] for firm in firms], [_COLUMN[name] for name in values[0]])
-        self.panel[month][self._cells[kind]] = [tuple(row.values()) for row in values]
+            self._cells[kind] = np.ix_([self._row[firm] for firm in firms], [_COLUMN[name] for name in fields])
+        self.panel[month][self._cells[kind]] = rows
 
     def market(self, month: int, name: str, value: float) -> None:
         """Record one month of a market series."""
@@ -87,6 +93,11 @@ class Recorder:
         if series is None:
             series = self._series[name] = np.full(self.months, np.nan)
         series[month] = value
+
+    def totals(self, month: int, fields: Sequence[str]) -> dict[str, list[float]]:
+        """Return fields summed over the firms of every tier in a month, failed ones included."""
+        values = self.panel[month][:, [_COLUMN[name] for name in fields]]
+        return {tier: (member @ values).tolist() for tier, member in self._member.items()}
 
     def field(self, name: str) -> NDArray[np.float64]:
         """Return (months recorded, firms) of one field."""

@@ -30,6 +30,8 @@ class Serving:
 
     def __init__(self, chain: "ValueChain") -> None:
         self.chain = chain
+        lends = chain.on("peak_provisioning") and chain.on("night_lending")
+        self._lent = 1.0 - chain.load_factor if lends else 0.0
         self.loads: dict[tuple[str, LargeOrSmall], LabLoad] = {}
         self.api_sales: dict[tuple[str, str, str, LargeOrSmall], tuple[TokenOffer, float, float]] = {}
         self.needed: dict[str, tuple[float, float]] = {}
@@ -111,7 +113,8 @@ class Serving:
         chain = self.chain
         sales: dict[tuple[str, str], list[tuple[str, float, float]]] = {}
         for (segment, seller, lab, _), (_, mtok, value) in self.api_sales.items():
-            sales.setdefault((seller, lab), []).append((segment, mtok, value))
+            if seller != lab:
+                sales.setdefault((seller, lab), []).append((segment, mtok, value))
         for cloud_id, cloud in chain.clouds.items():
             for lab_id, host in cloud.hosted.items():
                 host.hours = 0.0
@@ -157,10 +160,7 @@ class Serving:
 
     def lent(self, serving: float) -> float:
         """Return the hours rented for the daily peak that stand idle at night and can train."""
-        chain = self.chain
-        if not (chain.on("peak_provisioning") and chain.on("night_lending")):
-            return 0.0
-        return serving * (1.0 - chain.spec.research.load_factor)
+        return serving * self._lent
 
     def _needed(self, lab: Lab) -> tuple[float, float]:
         """Return mean hours that (paid and API, free) traffic needs."""
@@ -180,11 +180,11 @@ class Serving:
         for size in SIZES:
             load = self.loads[lab.agent_id, size]
             model = lab.models[size]
-            every = [load.paid[j] + load.free[j] + load.api[j] for j in range(3)]
-            theoretical += price.input * every[0] + price.cached * every[1] + price.output * every[2]
-            model.volume = math.fsum(load.api)
-            model.volume_output = load.paid[2] + load.free[2] + load.api[2]
-            tokens += math.fsum(load.paid) + math.fsum(load.free) + model.volume
+            prompt, cached, answer = map(sum, zip(load.paid, load.free, load.api, strict=True))
+            theoretical += price.input * prompt + price.cached * cached + price.output * answer
+            model.volume = sum(load.api)
+            model.volume_output = answer
+            tokens += prompt + cached + answer
         lab.tokens = tokens
         lab.theoretical_revenue = theoretical
 

@@ -40,11 +40,16 @@ class Settlement:
     def _enterprise_invoices(self) -> None:
         """Enterprises pay labs and hosts for tokens; off-peak discounts lower what list prices bring in."""
         chain = self.chain
+        invoices: dict[tuple[str, str], tuple[float, float]] = {}
         for (segment, seller, lab, _), (_, volume, value) in chain.serving.api_sales.items():
-            discount = chain.off_peak(seller)
             served = chain.labs[seller].served if seller in chain.labs else chain.clouds[seller].hosted[lab].served
-            source = f"enterprises.{chain.enterprises[segment].spec.region}"
-            chain.trade(source, seller, "tokens", value * (1.0 - discount) * served, volume * served, None)
+            parties = chain.enterprises[segment].spec.region, seller
+            amount, quantity = invoices.get(parties, (0.0, 0.0))
+            invoices[parties] = amount + value * served, quantity + volume * served
+        for (region, seller), (amount, quantity) in invoices.items():
+            chain.trade(
+                f"enterprises.{region}", seller, "tokens", amount * (1.0 - chain.off_peak(seller)), quantity, None
+            )
 
     def _other_demand_invoices(self) -> None:
         """Parents pay for own use, others for direct rental, at rent."""
@@ -62,7 +67,7 @@ class Settlement:
         """An app pays for its tokens: by API at list, inside its group at the transfer price, or for hours."""
         chain = self.chain
         if app.supply.mode in ("self_host", "own_model"):
-            chain.hours.pay_clouds(app.agent_id, 1.0, "cost_of_sales")
+            chain.hours.pay_clouds(app.agent_id)
             _, cost = chain.hours.hours_of(app.agent_id)
             chain.paid_cost[app.agent_id] = cost * self._paid_share(app)
             return
@@ -113,7 +118,7 @@ class Settlement:
                 chain.hours.pay_clouds(lab.agent_id, self._serving_share(lab))
         for cloud in chain.clouds.values():
             if cloud.alive and cloud.spec.overflow:
-                chain.hours.pay_clouds(cloud.agent_id, 1.0, "cost_of_sales")
+                chain.hours.pay_clouds(cloud.agent_id)
 
     def _serving_share(self, lab: Lab) -> float:
         """Return the share of a lab's hours that is cost of sales: served hours, nights lent to training apart."""
@@ -127,14 +132,17 @@ class Settlement:
         """Pay arrears, taxes and owners; find out who fails."""
         chain = self.chain
         spec = chain.spec.market
+        debtors = chain.ledger.debtors
         for firm in chain.firms.values():
             if not firm.alive:
                 continue
-            chain.ledger.settle_arrears(firm.agent_id)
+            if firm.agent_id in debtors:
+                chain.ledger.settle_arrears(firm.agent_id)
             firm.close_books(spec.tax_rate)
             self._pay_out(firm)
         if chain.on("failure"):
-            for firm in list(chain.firms.values()):
+            debtors = chain.ledger.debtors
+            for firm in [firm for firm in chain.firms.values() if firm.agent_id in debtors]:
                 late = chain.ledger.arrears_months(firm.agent_id) >= spec.default_months
                 if firm.alive and late and chain.ledger.arrears(firm.agent_id) > 1.0:
                     self._fail(firm)

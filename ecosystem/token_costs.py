@@ -41,8 +41,11 @@ class TokenCosts:
         self._groups = self._build(spec)
         self._mix = np.zeros((len(self.clouds), len(self.accelerators)))
         self._tokens_an_hour = np.zeros((len(self.rows), len(self.accelerators), 3))
+        self._on_clouds: NDArray[np.float64] | None = None
+        """(clouds, rows, 3) Mtok an hour, once somebody asks for them."""
         self._place = {accelerator: i for i, accelerator in enumerate(self.accelerators)}
         self._column = {cloud: i for i, cloud in enumerate(self.clouds)}
+        self._cells = np.empty((2, 0), dtype=np.intp)
         self.hours: dict[tuple[str, LargeOrSmall], Hours] = {}
         self.efficiency: dict[str, float] = {}
 
@@ -79,6 +82,7 @@ class TokenCosts:
             weight = chain.spec.research.quality_cost
             gained = [chain.labs[lab].models[s].quality - chain.spec.lab[lab].models[s].quality for lab, s in self.rows]
             self._tokens_an_hour *= np.exp(-weight * np.array(gained))[:, np.newaxis, np.newaxis]
+        self._on_clouds = None
         mix = np.repeat(self._shares(chain) @ self._mix, len(SIZES), axis=0)
         tokens = np.einsum("mk,mkj->mj", mix, self._tokens_an_hour).tolist()
         progress = (
@@ -93,30 +97,36 @@ class TokenCosts:
 
     @staticmethod
     def _hours(tokens: list[float], efficiency: float) -> Hours:
-        prompt, cached, answer = [1.0 / (t * efficiency) if t > 0.0 else math.inf for t in tokens]
-        return prompt, cached, answer
+        prompt, cached, answer = tokens
+        if prompt > 0.0 and cached > 0.0 and answer > 0.0:
+            return 1.0 / (prompt * efficiency), 1.0 / (cached * efficiency), 1.0 / (answer * efficiency)
+        return math.inf, math.inf, math.inf
 
     def _mixes(self, chain: "ValueChain") -> NDArray[np.float64]:
         """Return (clouds, accelerators): the share of each accelerator in a cloud's H100-equivalents."""
+        clouds = [chain.clouds[cloud] for cloud in self.clouds]
+        sizes = np.array([size for cloud in clouds for size in cloud.fleet.values()])
+        if len(sizes) != len(self._cells[0]):  # fleets gain kinds of accelerators and never lose one
+            held = [(i, self._place[a]) for i, cloud in enumerate(clouds) for a in cloud.fleet]
+            self._cells = np.array(held, dtype=np.intp).T
         mixes = np.zeros((len(self.clouds), len(self.accelerators)))
-        for i, cloud in enumerate(self.clouds):
-            fleet = chain.clouds[cloud].fleet
-            mixes[i, [self._place[a] for a in fleet]] = list(fleet.values())
-        sizes = [max(chain.clouds[cloud].size, 1e-9) for cloud in self.clouds]
-        return np.asarray(mixes / np.array(sizes)[:, np.newaxis])
+        mixes[self._cells[0], self._cells[1]] = sizes
+        return np.asarray(mixes / np.array([max(cloud.size, 1e-9) for cloud in clouds])[:, np.newaxis])
 
     def _shares(self, chain: "ValueChain") -> NDArray[np.float64]:
         """Return (labs, clouds): the share of each cloud in a lab's hours."""
+        rented = [chain.labs[lab].cloud_shares for lab in self.labs]
+        rows = [i for i, of_clouds in enumerate(rented) for _ in of_clouds]
+        columns = [self._column[cloud] for of_clouds in rented for cloud in of_clouds]
         shares = np.zeros((len(self.labs), len(self.clouds)))
-        for i, lab in enumerate(self.labs):
-            of_clouds = chain.labs[lab].cloud_shares
-            shares[i, [self._column[cloud] for cloud in of_clouds]] = list(of_clouds.values())
+        shares[rows, columns] = [share for of_clouds in rented for share in of_clouds.values()]
         return shares
 
     def on_cloud(self, cloud: str, lab: str, size: LargeOrSmall) -> Hours:
         """Return hours a Mtok for a lab's model on one cloud's fleet, at the owner's efficiency."""
-        tokens = (self._mix[self._column[cloud]] @ self._tokens_an_hour[self.row[lab, size]]).tolist()
-        return self._hours(tokens, self.efficiency[lab])
+        if self._on_clouds is None:
+            self._on_clouds = np.tensordot(self._mix, self._tokens_an_hour, axes=(1, 1))
+        return self._hours(self._on_clouds[self._column[cloud], self.row[lab, size]].tolist(), self.efficiency[lab])
 
 
 def h100_equivalents(accelerators: list[str]) -> dict[str, float]:

@@ -80,18 +80,16 @@ class TokenMarket:
         reserve = chain.reserve(lab)
         return hours * reserve * agent.rent_paid
 
+    def lowest_price(self, region: str, quality: float, but: str | None = None) -> float:
+        """Return the lowest price in a region of a model of some quality, those of a lab apart; infinite for none."""
+        offers = self._by_price.get(region, ())
+        return next((price for price, good, lab in offers if good >= quality and lab != but), math.inf)
+
     def rival_price(self, lab: str, size: LargeOrSmall) -> float:
         """Return the lowest price of a rival's model that is at most 0.1 worse, where the lab sells."""
         chain = self.chain
         own = chain.labs[lab].models[size]
-        least = own.quality - 0.1
-        lowest = [
-            next(
-                (p for p, quality, rival in self._by_price.get(region, ()) if rival != lab and quality >= least),
-                math.inf,
-            )
-            for region in chain.labs[lab].spec.sells_in
-        ]
+        lowest = [self.lowest_price(region, own.quality - 0.1, lab) for region in chain.labs[lab].spec.sells_in]
         price = min(lowest, default=math.inf)
         return price if price < math.inf else own.opening_blend * own.scale
 
@@ -114,10 +112,11 @@ class TokenMarket:
         totals: dict[str, tuple[float, float]] = dict.fromkeys(chain.spec.regions, (0.0, 0.0))
         for (_, seller, _, _), (_, mtok, amount) in chain.serving.api_sales.items():
             value, volume = sales.get(seller, (0.0, 0.0))
-            sales[seller] = (value + amount, volume + mtok)
+            sales[seller] = value + amount, volume + mtok
+        for seller, (amount, mtok) in sales.items():
             region = chain.labs[seller].spec.sells_in[0] if seller in chain.labs else chain.clouds[seller].region
             value, volume = totals[region]
-            totals[region] = (value + amount, volume + mtok)
+            totals[region] = value + amount, volume + mtok
         for lab_id, lab in chain.labs.items():
             value, volume = sales.get(lab_id, (0.0, 0.0))
             whole, tokens = totals[lab.spec.sells_in[0]]

@@ -67,11 +67,17 @@ class WorldView:
     token_growth: float
     members: dict[str, list["Firm"]]
     """Firms by group, its head first."""
+    pooled: frozenset[str]
+    """Groups whose members or owner stand in for each other."""
     owned: frozenset[str]
     """Firms with an owner who has other profit pools."""
     group_left: dict[str, float]
     """What owners can still put in this month, USD."""
+    _incomes: tuple[int, dict[str, float]]
+    """Month, and what owners' other profit pools bring in in it, USD."""
     _switches: dict[str, bool]
+    _reserves: dict[str, float]
+    _off_peak: dict[str, float]
     _luck: dict[str, float]
     _release: dict[str, float]
     _dither: dict[str, tuple[float, float]] | None
@@ -146,16 +152,16 @@ class WorldView:
         """Pay and book; a firm of a group asks the group for what it lacks."""
         if amount <= 0.0:
             return
-        buyer, seller, ledger = self.firms.get(payer), self.firms.get(payee), self.ledger
-        if buyer is not None:
-            cash = ledger.cash(payer)
-            if cash < amount:
+        firms, ledger = self.firms, self.ledger
+        if payer in firms:
+            buyer = firms[payer]
+            if buyer.group is not None and (cash := ledger.cash(payer)) < amount:
                 self.draw_on_group(payer, amount - cash + ROUNDING)
             if expense is not None:
                 buyer.books.spend(expense, amount)
         ledger.pay(payer, payee, kind, amount, quantity)
-        if seller is not None:
-            seller.books.earn(kind, amount)
+        if payee in firms:
+            firms[payee].books.earn(kind, amount)
 
     def draw_on_group(self, firm: str, amount: float, investment: bool = False) -> float:
         """Have the owner, or the other firms of an independent group, its head first, put in cash as far as they can.
@@ -182,18 +188,17 @@ class WorldView:
 
     def funds_behind(self, firm: "Firm") -> tuple[float, float]:
         """Return (cash, burn a month) of a firm, or of its group, whose members and owner stand in for each other."""
-        if firm.group is None:
-            return firm.cash, firm.burn
-        spec = self.spec.group[firm.group]
-        if spec.cash_flow <= 0.0 and spec.head is None:
-            return firm.cash, firm.burn
-        cash = burn = 0.0
         cash_of = self.ledger.cash
-        for member in self.members[firm.group]:
+        group = firm.group
+        if group is None or group not in self.pooled:
+            return cash_of(firm.agent_id), firm.burn
+        cash = 0.0
+        burn = -self.owner_income(group)
+        for member in self.members[group]:
             if member.alive:
                 cash += cash_of(member.agent_id)
                 burn += member.burn
-        return cash, burn - spec.cash_flow * self.group_growth(firm.agent_id) if spec.cash_flow > 0.0 else burn
+        return cash, burn
 
     def funded_by_group(self, firm: str) -> bool:
         """Return whether an owner with other profit pools stands behind the firm."""
@@ -204,10 +209,18 @@ class WorldView:
         group = self.firms[firm].group
         if group is None:
             return 0.0
-        total = math.fsum(self.clouds[m.agent_id].size for m in self.members[group] if m.tier == "clouds" and m.alive)
+        sizes = [self.clouds[m.agent_id].size for m in self.members[group] if m.tier == "clouds" and m.alive]
+        total = math.fsum(sizes)
         share = self.clouds[firm].size / total if firm in self.clouds and total > 0.0 else 1.0
-        spec = self.spec.group[group]
-        return share * spec.cash_flow * (1.0 + spec.growth) ** max(self.month, 0)
+        return share * self.owner_income(group)
+
+    def owner_income(self, group: str) -> float:
+        """Return what an owner's other profit pools bring in this month, USD."""
+        if self._incomes[0] != self.month:
+            past = max(self.month, 0)
+            incomes = {g: owner.cash_flow * (1.0 + owner.growth) ** past for g, owner in self.spec.group.items()}
+            self._incomes = self.month, incomes
+        return self._incomes[1][group]
 
     def group_growth(self, firm: str) -> float:
         """Return the group's cash flow over that of the opening."""
@@ -280,8 +293,8 @@ class WorldView:
     def spot_rent(self, region: str) -> float:
         """Return the mean rent of a region's clouds, weighted by size."""
         clouds = [c for c in self.clouds.values() if c.alive and c.region == region]
-        total = math.fsum(c.size for c in clouds)
-        return math.fsum(c.size * c.rent for c in clouds) / total if total > 0.0 else math.inf
+        total = math.fsum([c.size for c in clouds])
+        return math.fsum([c.size * c.rent for c in clouds]) / total if total > 0.0 else math.inf
 
     def size_ratio(self, cloud: str) -> float:
         """Return a cloud's fleet over that of the opening."""
@@ -304,8 +317,7 @@ class WorldView:
 
     def reserve(self, lab: str) -> float:
         """Return hours rented per mean hour of serving: reserve, and the daily peak over the mean."""
-        provisioning = self.labs[lab].spec.provisioning
-        return provisioning / self.load_factor if self.on("peak_provisioning") else provisioning
+        return self._reserves[lab]
 
     def token_cost(self, lab: str, size: LargeOrSmall) -> float:
         """Return the long-run marginal cost of a Mtok."""
@@ -341,10 +353,7 @@ class WorldView:
 
     def off_peak(self, lab: str) -> float:
         """Return the share of list revenue that off-peak discounts give away."""
-        if lab not in self.labs or not self.on("off_peak"):
-            return 0.0
-        spec = self.labs[lab].spec
-        return spec.off_peak_discount * spec.off_peak_share
+        return self._off_peak.get(lab, 0.0)
 
     def luck(self, lab: str) -> float:
         """Return training luck."""

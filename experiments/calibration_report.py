@@ -47,7 +47,8 @@ def lead(result: CalibrationResult) -> str:
         f"The distance to the targets goes from {f.digits(result.distance_shipped)} at the shipped parameters to "
         f"{f.digits(result.distance)} at the estimates; {inside} of {len(targets)} targets lie inside their bands, "
         f"{before} before. {kept}The targets pin {pinned} of {len(result.estimates)} parameters. "
-        "A distance is the sum of squared deviations, each in standard deviations of its band, weighed with the simulation's covariance."
+        "A distance is the sum of squared deviations, each in standard deviations of its band, weighed with the "
+        "simulation's covariance."
     )
 
 

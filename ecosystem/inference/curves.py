@@ -99,6 +99,17 @@ def _solve(models: tuple[str, ...], accelerators: tuple[str, ...], work: Workloa
     return hours
 
 
+@lru_cache(maxsize=64)
+def _with_slopes(models: tuple[str, ...], accelerators: tuple[str, ...], work: Workload, tier: TierName) -> Floats:
+    """Logarithm of hours and its slope to the next load, shape (pairs x loads, 6); slope 0 where infinite."""
+    logs = np.log(_solve(models, accelerators, work, tier))
+    with np.errstate(invalid="ignore"):
+        slope = np.diff(logs, axis=2, append=logs[:, :, -1:])
+    both = np.concatenate([logs, np.where(np.isfinite(slope), slope, 0.0)], axis=-1).reshape(-1, 6)
+    both.setflags(write=False)
+    return both
+
+
 @dataclass(frozen=True, slots=True)
 class ServingCurves:
     """Accelerator-hours per Mtok of each token class, by model, accelerator and load.
@@ -114,7 +125,7 @@ class ServingCurves:
     tier: TierName
     hours: Floats
     _logs: Floats
-    """Logarithm of hours and its slope to the next load, shape (pairs x loads, 6); slope 0 where infinite."""
+    """Of `_with_slopes`."""
 
     @classmethod
     def build(
@@ -135,11 +146,7 @@ class ServingCurves:
             tuple(find_accelerator(a).name for a in accelerators),
         )
         hours = _solve(*names, work, tier)
-        logs = np.log(hours)
-        with np.errstate(invalid="ignore"):
-            slope = np.diff(logs, axis=2, append=logs[:, :, -1:])
-        both = np.concatenate([logs, np.where(np.isfinite(slope), slope, 0.0)], axis=-1)
-        return cls(tuple(models), tuple(accelerators), work, tier, hours, both.reshape(-1, 6))
+        return cls(tuple(models), tuple(accelerators), work, tier, hours, _with_slopes(*names, work, tier))
 
     def hours_per_mtok(self, output_mtok_per_hour: NDArray[np.float64]) -> Floats:
         """Accelerator-hours per Mtok at an output load in Mtok an hour, (models,) or (models, accelerators).

@@ -132,7 +132,7 @@ def test_tampered_balance_is_caught(ledger: Ledger, account: str, cents: float) 
 
 def test_lost_cent_in_an_entry_is_caught_and_names_the_flow(ledger: Ledger) -> None:
     ledger.pay("openai", "azure", "hours", 10.0)
-    ledger._amounts[0] -= 0.01
+    ledger._journal[1] -= 0.01
     with pytest.raises(LedgerBreach, match=r"openai -> azure \(hours\)"):
         ledger.close_month()
 
@@ -140,8 +140,7 @@ def test_lost_cent_in_an_entry_is_caught_and_names_the_flow(ledger: Ledger) -> N
 def test_negative_cash_is_caught(ledger: Ledger) -> None:
     ledger._cash["azure"] -= 25.0
     ledger._cash["staff"] += 25.0
-    ledger._open_link("azure", "staff", "staff")
-    ledger._amounts[0], ledger._calls[0] = 25.0, 1
+    ledger._journal += (ledger._open_link("azure", "staff", "staff"), 25.0, 0.0)
     with pytest.raises(LedgerBreach, match=r"account 'azure': cash is negative \(-5\)"):
         ledger.close_month()
 
