@@ -17,6 +17,10 @@ _STEPS = 20_000
 _TOLERANCE = 1e-12
 _NEAR = 0.3
 """Error in log users below which steps are accelerated; halved when one leads astray."""
+_HURRY = 300
+"""Steps after which acceleration is given up: the plain contraction is slow and sure."""
+_WORSE = 1.5
+"""Longest plain step after an accelerated one, over the plain step before it."""
 _REACH, _SURE = 20.0, 0.02
 """How many plain steps an accelerated one may span, and the length that it always may have."""
 _REMEMBERED = 64
@@ -38,7 +42,8 @@ class Opening:
 class Acceleration:
     """Anderson's acceleration of a contraction: combine the last points so that their steps cancel.
 
-    Anderson (1965), in the form of Walker and Ni (2011); a sixth of the steps of the plain contraction.
+    Anderson (1965), in the form of Walker and Ni (2011); a sixth of the steps of the plain contraction. Where an
+    accelerated point proves worse than the one before, the way is resumed there by plain steps.
     """
 
     def __init__(self, memory: int = 5) -> None:
@@ -53,6 +58,9 @@ class Acceleration:
 
     def advance(self, point: Array, step: Array) -> Array:
         """Return the next point, given the step (n,) that the contraction would make from `point` (n,)."""
+        if len(self.points) > 1 and np.abs(step).max() > _WORSE * np.abs(self.steps[-1]).max():
+            point, step = self.points[-1], self.steps[-1]
+            self.forget()
         self.points = [*self.points[-self.memory :], point]
         self.steps = [*self.steps[-self.memory :], step]
         if len(self.points) == 1:
@@ -100,7 +108,7 @@ def fit_opening(
     )
     use = law.use(offers, state.trust, perceived=True)
     contraction, largest, near = Acceleration(), math.inf, _NEAR
-    for _ in range(_STEPS):
+    for steps in range(_STEPS):
         balance = _balance(law, replace(offers, brand=brand, paid_extras=extras), state, use, newcomers)
         held = people @ balance[:, :-1]
         users = law.by_app(held, offers.app, apps)
@@ -114,7 +122,7 @@ def fit_opening(
             return Opening(brand, extras, aware, balance)
         if largest > 1.5 * before or before < near < largest:
             near *= 0.5
-        if largest > near:
+        if largest > near or steps > _HURRY:
             contraction.forget()
         heads = law.people[: law.firsts] @ balance[: law.firsts, :-1]
         first = law.by_app(heads, offers.app, apps)

@@ -14,7 +14,7 @@ that was stopped goes on.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,11 +82,13 @@ class Estimate:
     span: tuple[float, float]
     pinned: bool
     paths: tuple[str, ...]
+    taken: bool = True
+    """Whether the targets reject the shipped value, so that the estimate is to be taken over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """One target: its band, the value at the shipped and at the estimated parameters; searched on or not."""
+    """One target: its band, the value at the shipped parameters and at those taken over; searched on or not."""
 
     target: str
     title: str
@@ -97,7 +99,7 @@ class Fit:
     searched: bool
     guard: bool = False
     ends: tuple[float, float] | None = None
-    """95 % interval of the mean at the estimates, over the replicates."""
+    """95 % interval of the mean at the parameters taken over, over the replicates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,10 @@ class Gain:
 
 @dataclass(frozen=True)
 class CalibrationResult:
-    """What a calibration found, and the command and code that found it."""
+    """What a calibration found, and the command and code that found it.
+
+    `distance` is that at the parameters taken over, `distance_best` the smallest that was found.
+    """
 
     scenario: str
     seeds: int
@@ -123,6 +128,7 @@ class CalibrationResult:
     estimates: tuple[Estimate, ...]
     fit: tuple[Fit, ...]
     gains: tuple[Gain, ...] = ()
+    distance_best: float = math.nan
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data; figures that are unknown are None."""
@@ -299,6 +305,7 @@ def calibrate(
     of the search are missing.
     """
     from experiments.calibration_alone import solve_alone
+    from experiments.calibration_parsimony import put_back
     from experiments.calibration_search import Search
     from experiments.calibration_statistics import estimate
     from experiments.fingerprint import fingerprint
@@ -311,20 +318,33 @@ def calibrate(
     free = tuple(each for each in free_parameters(scenario) if each.alone is None)
     with Search(scenario, free, replicates, journal, workers) as search:
         best = search.run(count, progress)
-        alone = solve_alone(search, best)
-        estimates = (*estimate(search, best), *alone)
-        fit = _fit_table(search, {**best, **{each.name: each.value for each in alone}})
-        distances = search.distance.of(search.deviations(search.shipped)), search.distance.of(search.deviations(best))
+        taken = put_back(search, best)
+        alone = solve_alone(search, taken)
+        found = [replace(each, taken=taken[each.name] != each.shipped) for each in estimate(search, best)]
+        estimates = (*found, *alone)
+        fit = _fit_table(search, {**taken, **{each.name: each.value for each in alone}})
+        before, at_taken, smallest = search.distances([search.shipped, taken, best])
         command = f"watersellers calibrate {scenario} --budget {count} --seeds {replicates}"
         evaluations, gains = search.evaluations, search.gains
     seconds = time.perf_counter() - started
     return CalibrationResult(
-        scenario, replicates, evaluations, seconds, fingerprint(), command, *distances, estimates, fit, gains
+        scenario,
+        replicates,
+        evaluations,
+        seconds,
+        fingerprint(),
+        command,
+        before,
+        at_taken,
+        estimates,
+        fit,
+        gains,
+        smallest,
     )
 
 
 def _fit_table(search: Any, best: Mapping[str, float]) -> tuple[Fit, ...]:
-    """Return every computed target at the shipped and at the best parameters."""
+    """Return every computed target at the shipped parameters and at those taken over."""
     from experiments.statistics import mean_interval
 
     checks = (*targets(searched=False), *guards())

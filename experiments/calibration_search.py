@@ -96,6 +96,10 @@ class Search:
         """Return the deviations of the searched targets at some parameters."""
         return self.many([values])[0]
 
+    def distances(self, points: Sequence[Mapping[str, float]]) -> list[float]:
+        """Return the distances at many parameters, side by side."""
+        return [self.distance.of(deviations) for deviations in self.many(points)]
+
     def many(self, points: Sequence[Mapping[str, float]]) -> list[Floats]:
         """Return the deviations at many parameters, side by side; what the journal holds is not simulated."""
         new = {self._key(p): p for p in points if self._key(p) not in self._known}

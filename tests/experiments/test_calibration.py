@@ -23,6 +23,7 @@ from experiments.calibration import (
     overrides,
     targets,
 )
+from experiments.calibration_parsimony import put_back
 from experiments.calibration_report import calibration_report, lead, place
 from experiments.calibration_search import Search
 from experiments.calibration_statistics import estimate
@@ -77,6 +78,14 @@ def test_the_search_finds_known_parameters() -> None:
     assert found["a"].pinned
     assert found["a"].low < TRUTH["a"] < found["a"].high
     assert not found["idle"].pinned
+
+
+def test_what_the_targets_can_do_without_is_put_back() -> None:
+    with KnownSearch() as search:
+        best = {**TRUTH, "idle": 1.7}
+        assert put_back(search, best) == {**TRUTH, "idle": 0.5}
+        nearly = {**TRUTH, "a": 0.52, "idle": 1.7}  # far nearer to the shipped 0.5 than the targets can tell
+        assert put_back(search, nearly)["a"] == 0.5
 
 
 def test_least_squares_finds_the_bottom_of_the_valley_soon() -> None:

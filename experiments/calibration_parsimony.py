@@ -1,0 +1,30 @@
+"""Which estimates are taken over: those whose earlier value the targets reject."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from experiments.calibration_search import Search
+
+REJECTED = 3.84
+"""Rise of the distance at which an earlier value is rejected: 95 % point of chi-square with one degree of freedom."""
+
+
+def put_back(search: "Search", best: Mapping[str, float]) -> dict[str, float]:
+    """Return the best values with those parameters put back that the targets can do without.
+
+    A parameter that the facts do not pin wanders in a search, and takes along what no target speaks of. So the
+    earlier values are tried one after the other, the cheapest first, and stay as long as the distance, added up over
+    all that were put back, has risen by less than `REJECTED` for each.
+    """
+    shipped = search.shipped
+    moved = [name for name in shipped if best[name] != shipped[name]]
+    alone = search.distances([{**best, name: shipped[name]} for name in moved])
+    (least,) = search.distances([best])
+    values, back = dict(best), 0
+    for _, name in sorted(zip(alone, moved, strict=True)):
+        tried = {**values, name: shipped[name]}
+        (distance,) = search.distances([tried])
+        if distance - least < REJECTED * (back + 1):
+            values, back = tried, back + 1
+    return values
