@@ -82,10 +82,10 @@ def test_the_search_finds_known_parameters() -> None:
 
 def test_what_the_targets_can_do_without_is_put_back() -> None:
     with KnownSearch() as search:
-        best = {**TRUTH, "idle": 1.7}
-        assert put_back(search, best) == {**TRUTH, "idle": 0.5}
-        nearly = {**TRUTH, "a": 0.52, "idle": 1.7}  # far nearer to the shipped 0.5 than the targets can tell
-        assert put_back(search, nearly)["a"] == 0.5
+        taken = put_back(search, {**TRUTH, "idle": 1.7})
+        far = put_back(search, {"a": 1.4, "b": 1.4, "idle": 1.7})
+    assert taken == {"a": TRUTH["a"], "b": 0.5, "idle": 0.5}, "0.5 for b is within what the targets can tell from 0.6"
+    assert far["b"] == 0.5, "an earlier value that is nearer is put back, too"
 
 
 def test_least_squares_finds_the_bottom_of_the_valley_soon() -> None:
