@@ -150,7 +150,7 @@ def sizes() -> Iterator[Row]:
 
 def sweeps(folder: Path) -> Iterator[Row]:
     """Throughput, store, Dask, the parent."""
-    found = measures.sweep_throughput(folder, 120, 36, 3)
+    found = measures.sweep_throughput(folder, 160, 36, 3)
     minutes = found.wall[1] / found.runs * 10_000 / 60
     yield Row(
         "10,000 runs of `2025` x 36 months, 2 cores", "20 min", f"{minutes:.1f} min", minutes < 20,
