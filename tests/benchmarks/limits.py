@@ -140,7 +140,7 @@ def month_instructions(scenario: str) -> dict[str, float]:
     return _instructions(COUNTED_MONTH, scenario, COUNTED_MONTHS)
 
 
-def plain_instructions(rounds: int = 20_000) -> float:
+def plain_instructions(rounds: int = 100_000) -> float:
     """Return the instructions of a bytecode of the plain loop."""
     each = bytecodes(lambda: plain_loop(1000)) / 1000
     return sum(_instructions(COUNTED_PLAIN, str(rounds), 1).values()) / (rounds * each)
