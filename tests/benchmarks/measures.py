@@ -1,6 +1,7 @@
-"""What the benchmarks measure: process seconds of this process unless said, so that other work disturbs little."""
+"""What the benchmarks measure: medians, of process seconds unless said, so that other work disturbs little."""
 
 import gc
+import importlib.util
 import os
 import platform
 import resource
@@ -11,20 +12,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, cast
 
+import mesa
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from ecosystem.inference import curves
 from ecosystem.inference.cards import load_accelerators, load_models
 from ecosystem.inference.efficiencies import shipped
-from ecosystem.inference.machines import layout, machine
 from ecosystem.inference.serving import decode_seconds
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
+from experiments.fingerprint import fingerprint
+from experiments.plans import make_plan
 from experiments.stores import Store
-from experiments.sweeps import sweep
+from experiments.sweeps import RUNNER, sweep
 from tests.agents.reference_consumers import ReferenceConsumers
+from tests.benchmarks import limits
 from tests.benchmarks.test_consumers import Individuals, opened
 from tests.benchmarks.test_sweeps import PARENT_MEMORY, elasticities, fakes, run_seconds, taxes
 
@@ -46,33 +52,39 @@ for replicate in range(runs):
 """
 
 
-def least(act: Callable[[], object], rounds: int) -> float:
-    """Return the least process seconds of some rounds, after one to warm up."""
+def timed(act: Callable[[], object], rounds: int) -> list[float]:
+    """Return the process seconds of some rounds, after one to warm up."""
     act()
     taken = []
     for _ in range(rounds):
         started = time.process_time()
         act()
         taken.append(time.process_time() - started)
-    return min(taken)
+    return taken
+
+
+def typical(act: Callable[[], object], rounds: int) -> float:
+    """Return the median process seconds of some rounds."""
+    return median(timed(act, rounds))
 
 
 @dataclass(frozen=True, slots=True)
 class WholeRun:
-    """Process seconds of one run: its opening, and its months."""
+    """Process seconds of one run: medians of all of it, of its opening and of its months; the least of all of it.
 
+    `edges`: rows of the edge list a month.
+    """
+
+    whole: float
     opening: float
     months: float
-
-    @property
-    def whole(self) -> float:
-        """Seconds of the run."""
-        return self.opening + self.months
+    least: float
+    edges: float
 
 
 def whole_run(spec: Spec, rounds: int) -> WholeRun:
-    """Run a scenario some times, after one short run to warm up; return the least of the openings and of the months."""
-    best = WholeRun(np.inf, np.inf)
+    """Run a scenario some times, after one short run to warm up."""
+    openings, months, edges = [], [], 0.0
     with threadpool_limits(1):
         ValueChain(spec).step()
         for _ in range(rounds):
@@ -82,10 +94,12 @@ def whole_run(spec: Spec, rounds: int) -> WholeRun:
             opened_at = time.process_time()
             while chain.running:
                 chain.step()
-            ended = time.process_time()
-            best = WholeRun(min(best.opening, opened_at - started), min(best.months, ended - opened_at))
+            months.append(time.process_time() - opened_at)
+            openings.append(opened_at - started)
+            edges = limits.links(chain).monthly
             chain.release()
-    return best
+    wholes = [a + b for a, b in zip(openings, months, strict=True)]
+    return WholeRun(median(wholes), median(openings), median(months), min(wholes), edges)
 
 
 def phases(scenario: str, months: int, rounds: int) -> dict[str, float]:
@@ -101,6 +115,22 @@ def phases(scenario: str, months: int, rounds: int) -> dict[str, float]:
                     taken[k, i, month] = time.process_time() - started
             chain.release()
     return dict(zip(PHASES, (1e3 * taken.min(axis=0).mean(axis=1)).tolist(), strict=True))
+
+
+def month_seconds(scenario: str) -> float:
+    """Return seconds of the months whose bytecodes and instructions `limits` counts, the median of 9 runs."""
+    taken = []
+    with threadpool_limits(1):
+        for _ in range(9):
+            chain = ValueChain(scenario)
+            for _ in range(limits.WARM_MONTHS):
+                chain.step()
+            started = time.process_time()
+            for _ in range(limits.COUNTED_MONTHS):
+                chain.step()
+            taken.append((time.process_time() - started) / limits.COUNTED_MONTHS)
+            chain.release()
+    return median(taken)
 
 
 def calls(scenario: str) -> tuple[float, float]:
@@ -121,26 +151,97 @@ def calls(scenario: str) -> tuple[float, float]:
     return counts["call"] / 6, counts["c_call"] / 6
 
 
+AGENTPY = "AgentPy, 10^5"
+
+
 def consumer_market() -> dict[str, float]:
-    """Return seconds a month of consumers by implementation, and by number of people; 10 apps with 2 tiers."""
+    """Return seconds a month of consumers by implementation, and by number of people; 10 apps with 2 tiers.
+
+    AgentPy only where it is installed. At 10^6 plain Mesa does one month.
+    """
     with threadpool_limits(1):
         consumers, offers = opened(1e5, 10, 2)
         reference = ReferenceConsumers(consumers, offers, 1)
-        result = {"plain Mesa, 10^5": least(lambda: reference.choose(offers), 3)}
+        result = {"plain Mesa, 10^5": typical(partial(reference.choose, offers), 5)}
+        _forget(reference)
+        if importlib.util.find_spec("agentpy"):
+            from tests.benchmarks.agentpy_consumers import AgentPyConsumers
+
+            people = AgentPyConsumers(consumers, offers, 1)
+            _forget(people.law)
+            result[AGENTPY] = typical(partial(people.choose, offers), 3)
+            del people
+        consumers, offers = opened(1e6, 10, 2)
+        reference = ReferenceConsumers(consumers, offers, 1)
+        _forget(reference)
+        started = time.process_time()
+        reference.choose(offers)
+        result["plain Mesa, 10^6"] = time.process_time() - started
+        del reference
+        gc.collect()
         for power in (5, 6, 9):
             consumers, offers = opened(10.0**power, 10, 2)
             if power < 9:
-                result[f"numpy rows, 10^{power}"] = least(partial(Individuals(consumers).choose, offers), 3)
-            result[f"strata, 10^{power}"] = least(partial(consumers.choose, offers), 200)
+                result[f"numpy rows, 10^{power}"] = typical(partial(Individuals(consumers).choose, offers), 9)
+            result[f"strata, 10^{power}"] = typical(partial(consumers.choose, offers), 200)
+        cast(Any, consumers.world).sampling = False
+        result["strata, 10^9, expectations"] = typical(partial(consumers.choose, offers), 200)
     return result
+
+
+def _forget(model: mesa.Model) -> None:
+    """Take a model out of the table of Mesa 3.3, which would keep it alive: a million agents slow every collection."""
+    getattr(mesa.Agent, "_ids", {}).pop(model, None)
+
+
+def consumer_bytecodes() -> int:
+    """Return the bytecodes of a month of the strata."""
+    consumers, offers = opened(1e6, 10, 2)
+    consumers.choose(offers)
+    return limits.bytecodes(partial(consumers.choose, offers))
+
+
+def strata_seconds() -> tuple[float, float]:
+    """Return seconds of a month of 10^6 people in strata, with draws and in expectations."""
+    consumers, offers = opened(1e6, 10, 2)
+    with threadpool_limits(1):
+        drawn = typical(partial(consumers.choose, offers), 200)
+        cast(Any, consumers.world).sampling = False
+        return drawn, typical(partial(consumers.choose, offers), 200)
+
+
+def bytecode_seconds(rounds: int = 200_000) -> float:
+    """Return seconds of a bytecode in the simplest code of the kind that months are made of."""
+    each = limits.bytecodes(partial(limits.plain_loop, 1000)) / 1000
+    return typical(partial(limits.plain_loop, rounds), 7) / (rounds * each)
 
 
 def kernel_evaluation(evaluations: int = 20_000) -> float:
     """Return seconds of one step time at a given batch."""
-    m = machine(load_models()["DeepSeek-V3"], load_accelerators()["H800_SXM"], "fp8", layout(dp=32, ep=32))
-    stacked = m[np.newaxis][np.zeros(evaluations, dtype=int)]
-    batches, context = np.geomspace(1.0, 512.0, evaluations), np.full(evaluations, 3000.0)
-    return least(lambda: decode_seconds(stacked, batches, context, shipped()), 20) / evaluations
+    machines, batches, context = limits.kernel_inputs(evaluations)
+    return typical(lambda: decode_seconds(machines, batches, context, shipped()), 21) / evaluations
+
+
+def pass_seconds(elements: int = 20_000) -> float:
+    """Return seconds of an element of the simplest pass: a product of two arrays into a third, all in the cache."""
+    one, other, out = (np.full(elements, 1.5) for _ in range(3))
+
+    def act() -> None:
+        for _ in range(200):
+            np.multiply(one, other, out=out)
+
+    return typical(act, 21) / (200 * elements)
+
+
+def deployment_solved() -> float:
+    """Return seconds to solve the curve of one model on one accelerator: what an estimator's call amounts to."""
+    models, chips = tuple(load_models()), tuple(load_accelerators())
+
+    def solve() -> None:
+        curves._solve.cache_clear()
+        curves.ServingCurves.build(models, chips, input_len=2000, output_len=500, tpot_limit_ms=60, tier="wide")
+
+    return typical(solve, 5) / (len(models) * len(chips))
 
 
 def memory(scenario: str, copies: int, months: int, runs: int) -> float:
@@ -149,40 +250,62 @@ def memory(scenario: str, copies: int, months: int, runs: int) -> float:
 
 
 def start_up(rounds: int = 7) -> float:
-    """Return the least process seconds of `watersellers --help`."""
+    """Return the process seconds of `watersellers --help`."""
     taken = []
     for _ in range(rounds):
         before = _children()
         _python("-c", "from experiments.cli import main; main()", "--help")
         taken.append(_children() - before)
-    return min(taken)
+    return median(taken)
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A sweep of `runs` runs: seconds on the wall with one and two workers, in the runs, and of the processors.
+    """Sweeps of `runs` runs, medians: seconds on the wall with one and with two workers, and inside the runs of one.
 
-    `start` and `each`: processor seconds of two workers before their first run, and of a further run.
+    `efficiencies` has one number for each pair of sweeps, one worker and two in turn; `start` is the seconds on
+    the wall of two workers for two runs, less half of what the runs take.
     """
 
     runs: int
     wall: tuple[float, float]
     inside: float
     start: float
-    each: float
+    efficiencies: tuple[float, ...]
+
+    @property
+    def each(self) -> float:
+        """Seconds inside one run."""
+        return self.inside / self.runs
 
 
-def sweep_throughput(folder: Path, runs: int, months: int) -> Sweep:
-    """Sweep `2025` with one and with two workers."""
-    few = 2
-    sweep(taxes("2025", few, months), folder / "warm", workers=1)
-    wall, cpu = [], []
-    for number, workers in ((few, 2), (runs, 2), (runs, 1)):
-        before = time.process_time() + _children()
-        wall.append(sweep(taxes("2025", number, months), folder / f"{number}-{workers}", workers=workers).seconds)
-        cpu.append(time.process_time() + _children() - before)
-    each = (cpu[1] - cpu[0]) / (runs - few)
-    return Sweep(runs, (wall[2], wall[1]), run_seconds(Store(folder / f"{runs}-1")), cpu[0] - few * each, each)
+def sweep_throughput(folder: Path, runs: int, months: int, rounds: int) -> Sweep:
+    """Sweep `2025` with one and with two workers in turn, some times."""
+    few, store = 2, folder / "throughput"
+
+    def wall(name: str, number: int, workers: int) -> float:
+        return sweep(taxes("2025", number, months), store / name, workers=workers).seconds
+
+    wall("warm", few, 1)
+    starts, one, two, inside = [], [], [], []
+    for k in range(rounds):
+        starts.append(wall(f"start-{k}", few, 2))
+        one.append(wall(f"one-{k}", runs, 1))
+        two.append(wall(f"two-{k}", runs, 2))
+        inside.append(run_seconds(Store(store / f"one-{k}")))
+    efficiencies = tuple(a / (2 * b) for a, b in zip(one, two, strict=True))
+    start = median(starts) - median(inside) / runs
+    return Sweep(runs, (median(one), median(two)), median(inside), start, efficiencies)
+
+
+def point_seconds(folder: Path, points: int = 200) -> float:
+    """Return the parent's process seconds to resolve a point of `2025` and to give its runs their keys."""
+    plan = make_plan(taxes("2025", 2 * points, 36), None, RUNNER)
+    store = Store.create(folder / "points", fingerprint=fingerprint(), schema=plan.schema)
+    started = time.process_time()
+    for _ in plan.runs(store, range(points), None):
+        pass
+    return (time.process_time() - started) / points
 
 
 def parent_seconds(folder: Path, runs: int = 5_000) -> float:
