@@ -189,9 +189,9 @@ class ChipmakerSpec(Parameters):
         12, unit="months", source="F-C2", ge=1, le=60, span=(6, 24), doc="tau: from capacity start to output"
     )
     start_speed: float = param(
-        0.05,
+        0.152,
         unit="1/month",
-        source="F-C2 and section 2.2: x5 in a year",
+        source="F-C2 and section 2.2: x5 in a year; judgement inside it, calibrated",
         ge=0,
         le=1,
         span=(0.03, 0.3),

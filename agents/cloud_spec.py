@@ -96,9 +96,9 @@ class CloudSpec(Parameters):
         doc="u*: utilisation at which rent is at rest",
     )
     rent_slope: float = param(
-        0.4,
+        1.2,
         unit="1",
-        source="F-K12",
+        source="F-K12; judgement inside it, calibrated",
         ge=0,
         le=5,
         span=(0.2, 1.5),
@@ -177,9 +177,9 @@ class CloudSpec(Parameters):
         doc="share of the fleet gap ordered in a month",
     )
     padding: float = param(
-        0.2,
+        0.884,
         unit="1",
-        source="Lee, Padmanabhan, Whang 1997",
+        source="Lee, Padmanabhan, Whang 1997; judgement inside it, calibrated",
         ge=0,
         le=2,
         span=(0, 1),

@@ -3,19 +3,21 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from scipy.stats import chi2
+
 if TYPE_CHECKING:
     from experiments.calibration_search import Search
 
-REJECTED = 3.84
-"""Rise of the distance at which an earlier value is rejected: 95 % point of chi-square with one degree of freedom."""
+LEVEL = 0.95
+"""The earlier values of k parameters are rejected where the distance rises above this point of chi-square (k)."""
 
 
 def put_back(search: "Search", best: Mapping[str, float]) -> dict[str, float]:
     """Return the best values with those parameters put back that the targets can do without.
 
     A parameter that the facts do not pin wanders in a search, and takes along what no target speaks of. So the
-    earlier values are tried one after the other, the cheapest first, and stay as long as the distance, added up over
-    all that were put back, has risen by less than `REJECTED` for each.
+    earlier values are tried one after the other, the cheapest first, and stay where the targets do not reject
+    all that were put back together.
     """
     shipped = search.shipped
     moved = [name for name in shipped if best[name] != shipped[name]]
@@ -25,6 +27,6 @@ def put_back(search: "Search", best: Mapping[str, float]) -> dict[str, float]:
     for _, name in sorted(zip(alone, moved, strict=True)):
         tried = {**values, name: shipped[name]}
         (distance,) = search.distances([tried])
-        if distance - least < REJECTED * (back + 1):
+        if distance - least < chi2.ppf(LEVEL, back + 1):
             values, back = tried, back + 1
     return values

@@ -24,7 +24,8 @@ def calibration_report(result: CalibrationResult) -> Report:
     facts = {
         "scenario": result.scenario,
         "distance before": f.digits(result.distance_shipped),
-        "distance at the estimates": f.digits(result.distance),
+        "distance at the estimates": f.digits(result.distance_best),
+        "distance at those taken over": f.digits(result.distance),
         "evaluations": f"{result.evaluations} of {result.seeds} replicates",
         "took": f"{f.digits(result.seconds / 60.0)} minutes",
         "code": result.fingerprint[:12],
@@ -38,15 +39,16 @@ def calibration_report(result: CalibrationResult) -> Report:
 
 
 def lead(result: CalibrationResult) -> str:
-    """Say how far the targets are before and at the estimates, and how many parameters they pin."""
+    """Say how far the targets are before and after, and how many parameters they pin."""
     targets, guards = _kinds(result)
     inside, before = sum(row.inside for row in targets), sum(_was_inside(row) for row in targets)
     kept = f"{sum(row.inside for row in guards)} of {len(guards)} guards hold. " if guards else ""
-    pinned = sum(each.pinned for each in result.estimates)
+    pinned, taken = sum(each.pinned for each in result.estimates), sum(each.taken for each in result.estimates)
     return (
         f"The distance to the targets goes from {f.digits(result.distance_shipped)} at the shipped parameters to "
-        f"{f.digits(result.distance)} at the estimates; {inside} of {len(targets)} targets lie inside their bands, "
-        f"{before} before. {kept}The targets pin {pinned} of {len(result.estimates)} parameters. "
+        f"{f.digits(result.distance)} at those taken over; {inside} of {len(targets)} targets lie inside their bands, "
+        f"{before} before. {kept}The targets pin {pinned} of {len(result.estimates)} parameters and reject "
+        f"the earlier value of {taken}: these are taken over. "
         "A distance is the sum of squared deviations, each in standard deviations of its band, weighed with the "
         "simulation's covariance."
     )
@@ -79,7 +81,7 @@ def _targets(section: Section, result: CalibrationResult) -> None:
     heads = ["target", "band", "before", "estimate", "95 % interval", "inside before", "inside", "searched on"]
     inside = sum(row.inside for row in targets)
     section.table(
-        f"{inside} of {len(targets)} targets are inside their bands at the estimates",
+        f"{inside} of {len(targets)} targets are inside their bands at the values taken over",
         heads,
         _fit_rows(targets),
         note="Shares and ratios have no unit. Targets that are not searched on take long to simulate, or have a "
@@ -184,12 +186,22 @@ def _parameters(section: Section, result: CalibrationResult) -> None:
             _number(each.value),
             f"{_number(each.low)} to {_number(each.high)}",
             "yes" if each.pinned else "no",
+            "yes" if each.taken else "no",
         ]
         for each in result.estimates
     ]
     section.table(
         f"{len(pinned)} of {len(result.estimates)} parameters are pinned",
-        ["parameter", "thought to be pinned by", "range", "shipped", "estimate", "95 % interval", "pinned"],
+        [
+            "parameter",
+            "thought to be pinned by",
+            "range",
+            "shipped",
+            "estimate",
+            "95 % interval",
+            "pinned",
+            "taken over",
+        ],
         rows,
         note="An estimate that is not pinned is no measurement: any value of its interval fits about as well.",
         words=True,

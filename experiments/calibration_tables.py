@@ -16,13 +16,14 @@ def print_calibration(console: "Console", result: "CalibrationResult") -> None:
     from rich.table import Table
 
     table = Table(title="Parameters", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    for head in ("parameter", "shipped", "estimate", "95 % interval", "range", "pinned"):
+    for head in ("parameter", "shipped", "estimate", "95 % interval", "range", "pinned", "taken"):
         table.add_column(head)
     for each in result.estimates:
         ends = f"{each.low:.3g} to {each.high:.3g}"
         span = f"{each.span[0]:g} to {each.span[1]:g}"
         pinned = "yes" if each.pinned else "no"
-        table.add_row(each.name, f"{each.shipped:.3g}", f"{each.value:.3g}", ends, span, pinned)
+        taken = "yes" if each.taken else "no"
+        table.add_row(each.name, f"{each.shipped:.3g}", f"{each.value:.3g}", ends, span, pinned, taken)
     console.print(table)
     fit = Table(title="Fit", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for head in ("target", "band", "shipped", "fitted", "inside", "searched on"):
@@ -34,7 +35,8 @@ def print_calibration(console: "Console", result: "CalibrationResult") -> None:
     fitted, guarded = ([row.inside for row in result.fit if row.guard is kind] for kind in (False, True))
     console.print(
         f"{sum(fitted)} of {len(fitted)} targets and {sum(guarded)} of {len(guarded)} guards inside their bands; "
-        f"distance {result.distance_shipped:.0f} at the shipped parameters, {result.distance:.0f} at the estimates; "
+        f"distance {result.distance_shipped:.0f} at the shipped parameters, {result.distance_best:.0f} at the "
+        f"estimates, {result.distance:.0f} at those taken over; "
         f"{result.evaluations} evaluations of {result.seeds} replicates in {result.seconds:.0f} s",
         highlight=False,
     )

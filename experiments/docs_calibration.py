@@ -13,16 +13,22 @@ TEXT = """# Calibration
 
 `{command}` ({evaluations} evaluations of {seeds} replicates, {minutes:.0f} minutes, code `{code}`) searched the free
 parameters inside their declared ranges for the smallest distance to the targets: {before:.0f} at the values before it,
-{after:.0f} at the estimates, {inside} of {count} targets and {held} of {guards} guards inside their bands. The whole
-result is `experiments/evidence/calibration.toml`; how a calibration works stands in [evidence](../evidence.md).
+{best:.0f} at the estimates, {after:.0f} at what is taken over, with {inside} of {count} targets and {held} of {guards}
+guards inside their bands. The whole result is `experiments/evidence/calibration.toml`; how a calibration works stands
+in [evidence](../evidence.md).
 
-An estimate is **pinned** if its 95 % interval covers less than half of its range. **All estimates are shipped**, those
-that the facts do not pin too: they are the values under which the pinned ones were found. What else was decided:
+An estimate is **pinned** if its 95 % interval covers less than half of its range. **Taken over** are the estimates
+whose earlier value the targets reject: after the search the earlier values are tried one after the other, the cheapest
+first, and stay where chi-square does not reject all that were put back together (95 %). What is taken over is what the
+scenarios ship, with one exception. What else was decided:
 
 - **Guards** are the readings of three years of `2025` with a band of two ends. They count as far as they lie outside
   it. An earlier calibration without them fitted the first year and pulled the third away (price wars everywhere, labs
   with half of their revenue), so that its estimates could not be shipped together. The price: these readings are no
   longer a test of what was not fitted.
+- The two estimates on **enterprise demand** (substitution between models, inertia) are not shipped although the targets
+  ask for them: they give open weights their share of tokens (F-P15), and with it a price war starts in the West within
+  the first year and the leading lab's list price falls, which it did not (F-P5). So target 15 stays a miss.
 - "Before" are the values shipped before this calibration, which an earlier one had moved in part.
 - The loss of trust is solved for its own target alone.
 - Willingness to pay is not free: the search traded it for targets on Perplexity that are out of reach at the token
@@ -46,6 +52,7 @@ def calibration_page() -> str:
         code=result["fingerprint"][:12],
         before=result["distance_shipped"],
         after=result["distance"],
+        best=result.get("distance_best", result["distance"]),
         inside=sum(row["inside"] for row in targets),
         count=len(targets),
         held=sum(row["inside"] for row in guards),
@@ -60,14 +67,15 @@ def calibration_page() -> str:
         ]
         for kind in (targets, guards)
     ]  # fmt: skip
-    heads_of_fit = ("band", "before", "at the estimates", "inside", "searched on")
-    heads = ("parameter", "thought to pin it", "range", "before", "estimate", "95 % interval", "pinned", "shipped now")
+    heads_of_fit = ("band", "before", "taken over", "inside", "searched on")
+    heads = ("parameter", "thought to pin it", "range", "before", "estimate", "95 % interval", "pinned", "taken over",
+             "shipped now")  # fmt: skip
     return "\n\n".join(
         (
             text,
             "## Parameters",
             _rows(heads, estimates),
-            "## Targets, at the values before and at the estimates",
+            "## Targets, at the values before and at those taken over",
             _rows(("target", *heads_of_fit), fits[0]),
             "## Guards, at the same",
             _rows(("guard", *heads_of_fit), fits[1]),
@@ -87,6 +95,7 @@ def _estimate(each: dict[str, Any], shipped: dict[str, float], pins: dict[str, s
         _number(each["value"]),
         f"{each['low']:.3g} to {each['high']:.3g}",
         "yes" if each["pinned"] else "no",
+        "yes" if each.get("taken", True) else "no",
         words,
     )
 

@@ -29,7 +29,7 @@ from agents.world import World
 from tests.agents.reference_consumers import ReferenceConsumers
 
 USERS = np.array([350e6, 90e6, 60e6, 40e6, 15e6, 5e6])
-WEST = ConsumersSpec()
+WEST = ConsumersSpec(usage_sigma=1.6, review=0.15, switching_cost=1.5)  # whatever a calibration finds
 
 
 class Stage(mesa.Model):

@@ -130,6 +130,7 @@ def competitive(months: int) -> Spec:
         terms |= {f"app.{app}.tiers": tiers, f"app.{app}.earning": {"subscription": {"store_fee": 0.0}}}
         terms |= {f"app.{app}.{cost}": 0.0 for cost in ("staff", "marketing", "payers", "search_calls")}
         terms[f"app.{app}.adaptive_price"] = True
+    terms |= {"consumers.west.usage_sigma": 1.6, "consumers.west.switching_cost": 1.5, "consumers.west.review": 0.15}
     terms |= {"mechanisms.learning_apps": True, "mechanisms.chip_scarcity": False}
     terms["mechanisms.utilisation_pricing"] = False
     return at_rest(months).with_overrides(terms)
@@ -137,7 +138,7 @@ def competitive(months: int) -> Spec:
 
 @pytest.fixture(scope="module")
 def contested() -> ValueChain:
-    chain = ValueChain(competitive(months=140))
+    chain = ValueChain(competitive(months=120))
     for app in APPS:
         chain.apps[app].price_response = ResponseEstimate(prior=-1e9, uncertainty=0.0)
     chain.run()

@@ -274,8 +274,9 @@ def test_places_in_a_band() -> None:
 
 def test_the_report_says_what_the_result_says(shipped: CalibrationResult) -> None:
     page = calibration_report(replace(shipped, gains=(Gain(1, 9.0), Gain(4, 4.0), Gain(7, 3.0))))
-    inside = sum(row.inside for row in shipped.fit)
-    assert f"{inside} of {len(shipped.fit)} targets lie inside" in lead(shipped)
+    inside, held = ([row.inside for row in shipped.fit if row.guard is kind] for kind in (False, True))
+    assert f"{sum(inside)} of {len(inside)} targets lie inside" in lead(shipped)
+    assert f"{sum(held)} of {len(held)} guards hold" in lead(shipped)
     charts = [block for section in page.sections for block in section.blocks if isinstance(block, ChartBlock)]
     assert len(charts) == 3
     assert charts[2].title.startswith(f"The best of {shipped.evaluations} evaluations is number 7; half of the way")
@@ -284,4 +285,4 @@ def test_the_report_says_what_the_result_says(shipped: CalibrationResult) -> Non
     for each in (*(e.name for e in shipped.estimates), *(row.target for row in shipped.fit)):
         assert f"<code>{each}</code>" in text
     assert "USD/hour" in text
-    assert "keeps no record of the search" in calibration_report(shipped).html()
+    assert "keeps no record of the search" in calibration_report(replace(shipped, gains=())).html()

@@ -97,7 +97,7 @@ def test_a_saved_calibration_becomes_a_page(tmp_path: Path, capsys: pytest.Captu
     said = json.loads(capsys.readouterr().out)
     assert said["kind"] == "calibration"
     assert said["files"] == {"report": str(tmp_path / "found.html")}
-    assert len(charts_of_page(tmp_path / "found.html")) == len(said["charts"]) == 2
+    assert len(charts_of_page(tmp_path / "found.html")) == len(said["charts"]) == 3
     assert (tmp_path / "found-charts").is_dir()
     file.write_text("a = 1", encoding="utf-8")
     assert command(str(file)) == 2

@@ -89,10 +89,10 @@ def test_replicates_have_bands() -> None:
     many = replicates("toy", 3, months=4)
     table = many.table()
     assert len(many) == len(table) == 3
-    median, low, high = many.bands()["chips_revenue"]
+    median, low, high = many.bands()["final_demand"]
     assert low <= median <= high
     assert low < high
-    assert median == pytest.approx(np.median(table["chips_revenue"]))
+    assert median == pytest.approx(np.median(table["final_demand"]))
     assert many.profits["chips"].shape == (3, 4)
     many.plot("rent").to_dict()
     with pytest.raises(UserError, match="at least 1"):
