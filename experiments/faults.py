@@ -73,10 +73,10 @@ _ALL = (
         ("flat-margin", "quota", "scale-trap", "subscription-poor", "api-hike", "new-interaction", "circular-finance"),
     ),
     Fault(
-        "equal-appetites-2025",
+        "wild-appetites",
         ("flat-margin",),
-        "everybody wants the same number of answers",
-        {"consumers.*.usage_sigma": 0.05, "consumers.*.monthly_variation": 0.05},
+        "a few want nearly all the answers",
+        {"consumers.*.usage_sigma": 2.4},
         scenario="2025",
     ),
     Fault(
