@@ -136,9 +136,10 @@ def report(result: "ShockResult") -> "Report":
     from experiments.events_study import AFTER
     from experiments.reports import Report
 
+    month = np.datetime64(result.start, "M") + np.timedelta64(result.month, "M")
     facts = {
         "scenario": result.scenario,
-        "event in": f"{np.datetime64(result.start, 'M') + result.month} (month {result.month} after the opening)",
+        "event in": f"{month} (month {result.month} after the opening)",
         "pairs of runs": str(result.replicates),
         "seed": str(result.seed),
         "source": result.shock.source,
