@@ -95,7 +95,7 @@ def extended(base: type[P], kinds: tuple[Kind[Any, Any], ...]) -> type[P]:
             raise ValueError(f"kind {kind.name!r}: scenarios have something else of that name; choose another")
     fields: dict[str, Any] = {
         kind.name: (
-            dict[str, kind.spec],  # type: ignore[name-defined]
+            dict[str, kind.spec],  # type: ignore[name-defined]  # a type that is known when it runs
             param({}, unit="agents", source="scenario", role="fact", doc=f"{kind.name}: a kind of one's own"),
         )
         for kind in kinds

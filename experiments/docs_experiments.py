@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.all_experiments import LIST
-from experiments.errors import RunFailure, UserError
+from experiments.docs_command import tell_written
+from experiments.errors import RunFailure
 
 TEMPLATE = Path(__file__).parent / "templates" / "experiments.md"
 PAGE = "experiments.md"
@@ -112,12 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("results/experiments"))
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     asked = parser.parse_args(arguments)
-    try:
-        print(f"wrote {write_page(asked.results, asked.docs)}")
-    except (RunFailure, UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return tell_written(lambda: [write_page(asked.results, asked.docs)])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from experiments.docs_command import tell_written
 from experiments.errors import RunFailure, UserError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -146,13 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scenario", default="2025")
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     asked = parser.parse_args(arguments)
-    try:
-        for path in take_pictures(asked.docs / "images", asked.scenario):
-            print(f"wrote {path}")
-    except (RunFailure, UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return tell_written(lambda: take_pictures(asked.docs / "images", asked.scenario))
 
 
 if __name__ == "__main__":

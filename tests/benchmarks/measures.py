@@ -329,7 +329,8 @@ def dask_seconds(folder: Path) -> tuple[float, float]:
     os.environ["FAKE_PAUSE"] = "0.02"
     try:
         pool = sweep(elasticities(400), folder / "pool", workers=2, **fakes()).seconds
-        with distributed.LocalCluster(  # type: ignore[no-untyped-call, unused-ignore]
+        local_cluster: Any = distributed.LocalCluster
+        with local_cluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=str(folder)
         ) as cluster:
             address = cluster.scheduler_address

@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -36,11 +36,12 @@ def command(line: str) -> None:
 @pytest.fixture
 def _tables_as_they_were() -> Iterator[None]:
     """Take out again what a how-to registers."""
-    ways, kinds = dict(WAYS), dict(KINDS)
+    tables: tuple[dict[str, Any], ...] = (cast(dict[str, Any], WAYS), cast(dict[str, Any], KINDS))
+    before = [dict(table) for table in tables]
     yield
-    for table, before in ((WAYS, ways), (KINDS, kinds)):
+    for table, content in zip(tables, before, strict=True):
         table.clear()
-        table.update(before)  # type: ignore[arg-type]
+        table.update(content)
 
 
 @pytest.mark.usefixtures("_tables_as_they_were")

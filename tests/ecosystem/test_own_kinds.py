@@ -207,7 +207,8 @@ def test_tables_are_checked_by_the_kinds_own_class(levy: Path) -> None:
     ):
         with pytest.raises(SpecError, match=re.escape(words)):
             spec.with_overrides({path: value})
-    assert spec.with_overrides({"levy.there": {"rate": 0.3}, "levy.there.rate": 0.4}).levy["there"].rate == 0.4  # type: ignore[attr-defined]
+    added: Any = spec.with_overrides({"levy.there": {"rate": 0.3}, "levy.there.rate": 0.4})
+    assert added.levy["there"].rate == 0.4
 
 
 def test_an_unknown_table_says_how_a_kind_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -203,7 +204,7 @@ def test_a_parameter_of_one_target_is_solved_for_it(
     check = _check("line", 0.0).model_copy(update={"band": band})
     monkeypatch.setattr(alone, "free_parameters", lambda scenario: (free,))
     monkeypatch.setattr(alone, "targets", lambda *, searched: (check,))
-    (found,) = alone.solve_alone(_Line(), {"other": 1.0})  # type: ignore[arg-type]  # what a search is asked here
+    (found,) = alone.solve_alone(cast(Search, _Line()), {"other": 1.0})
     assert found.value == pytest.approx(expected, abs=0.02)
     assert found.pinned == (expected == 0.5)
     if found.pinned:

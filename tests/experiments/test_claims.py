@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ecosystem.spec import Spec
-from experiments.claim_files import Claim, World, first_value, load_claims, read_claim, shipped, spread
+from experiments.claim_files import Claim, Kind, World, first_value, load_claims, read_claim, shipped, spread
 from experiments.control_worlds import WORLDS
 from experiments.errors import UserError
 from experiments.hypothesis_tests import SIDE, Case, Court, effect, hypotheses
@@ -106,10 +106,10 @@ def test_unknown_claims_and_scenarios_are_refused() -> None:
         hypotheses(["export-control"], scenario="toy")
 
 
-def _of(kind: str, levels: tuple[float, ...] = ()) -> Claim:
+def _of(kind: Kind, levels: tuple[float, ...] = ()) -> Claim:
     from dataclasses import replace
 
-    claim = replace(_claim(), kind=kind, threshold=1.0)  # type: ignore[arg-type]
+    claim = replace(_claim(), kind=kind, threshold=1.0)
     return replace(claim, levels=tuple((at, World()) for at in levels))
 
 

@@ -27,11 +27,11 @@ pytest.importorskip("distributed")
 def cluster(port: int, folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", "subprocess.Popen[bytes]"]]:
     """A scheduler and the nanny of two workers, as processes."""
     command = [str(Path(sys.executable).with_name("dask"))]
-    options = {"env": {**os.environ, "FAKE_PAUSE": "0.05"}, "stderr": subprocess.DEVNULL}
+    options: dict[str, Any] = {"env": {**os.environ, "FAKE_PAUSE": "0.05"}, "stderr": subprocess.DEVNULL}
     where = ["--host", "127.0.0.1", "--no-dashboard"]
-    scheduler = subprocess.Popen([*command, "scheduler", "--port", str(port), *where], **options)  # type: ignore[call-overload]
+    scheduler = subprocess.Popen([*command, "scheduler", "--port", str(port), *where], **options)
     size = ["--nthreads", "1", "--nworkers", "2", "--local-directory", str(folder)]
-    worker = subprocess.Popen([*command, "worker", f"tcp://127.0.0.1:{port}", *size, *where], **options)  # type: ignore[call-overload]
+    worker = subprocess.Popen([*command, "worker", f"tcp://127.0.0.1:{port}", *size, *where], **options)
     try:
         wait_for_workers(port)
         yield scheduler, worker

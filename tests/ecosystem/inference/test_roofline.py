@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecosystem.inference.batching import Floats
-from ecosystem.inference.cards import load_accelerators, load_models
+from ecosystem.inference.cards import ModelCard, load_accelerators, load_models
 from ecosystem.inference.deployment import memory_batch
 from ecosystem.inference.efficiencies import shipped, textbook
 from ecosystem.inference.machines import layout, machine, stack
@@ -107,8 +107,8 @@ def test_all_experts_on_every_token_equal_one_dense_network() -> None:
     chip = load_accelerators()["H100_SXM"]
     load = Load(np.asarray(64.0), np.ones(()), np.asarray(1000.0), np.zeros(()), np.zeros(()))
 
-    def seconds(model: object, name: str) -> float:
-        m = machine(model, chip, "bf16", layout(tp=4))  # type: ignore[arg-type]
+    def seconds(model: ModelCard, name: str) -> float:
+        m = machine(model, chip, "bf16", layout(tp=4))
         return float(next(o.seconds for o in step_operations(m, load, plain) if o.name == name))
 
     router = dataclasses.replace(routed, experts_per_token=16, expert_ffn=0)
