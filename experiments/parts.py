@@ -2,7 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from experiments.errors import RunFailure
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     import duckdb
     from numpy.typing import NDArray
 
@@ -21,13 +26,44 @@ def part_name(keys: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:32] + ".parquet"
 
 
-def connect() -> "duckdb.DuckDBPyConnection":
+@contextmanager
+def connect() -> "Iterator[duckdb.DuckDBPyConnection]":
     """A connection of its own to the DuckDB of this process, whose start costs more than most queries.
 
     It has one thread and holds nothing: all tables are files, none is cached, and views are temporary, which no
     other connection sees.
     """
-    return _database(os.getpid()).cursor()
+    with _ctrl_c_comes_through(), _database(os.getpid()).cursor() as connection:
+        yield connection
+
+
+@contextmanager
+def _ctrl_c_comes_through() -> Iterator[None]:
+    """Ctrl-C inside is KeyboardInterrupt outside, whatever a library inside makes of it: DuckDB, errors of its own."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed = False
+
+    def press(number: int, frame: "FrameType | None") -> None:
+        nonlocal pressed
+        try:
+            before(number, frame)
+        except KeyboardInterrupt:
+            pressed = True
+            raise
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield
+    except Exception:
+        if not pressed:
+            raise
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 @lru_cache(maxsize=1)
@@ -57,8 +93,9 @@ def write_table(path: Path, table: "Mapping[str, Sequence[Any] | NDArray[Any]]")
             )
         _publish(temporary, path)
     except (OSError, duckdb.Error) as error:
-        temporary.unlink(missing_ok=True)
         raise _refused(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -68,8 +105,9 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
         _publish(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise _refused(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def damaged_files(folder: Path) -> list[Path]:

@@ -2,8 +2,10 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +185,15 @@ def test_columns_keep_their_types(tmp_path: Path) -> None:
     with parts.connect() as connection:
         row = connection.execute("SELECT * FROM read_parquet(?)", [str(tmp_path / "x.parquet")]).fetchone()
     assert row == ("a", True, 3, "é'\"")
+
+
+def test_ctrl_c_in_a_query_is_ctrl_c() -> None:
+    endless = "SELECT count(*) FROM range(1_000_000_000_000)"
+    with pytest.raises(KeyboardInterrupt), parts.connect() as connection:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        connection.execute(endless).fetchall()
+    with pytest.raises(RuntimeError, match="another"), parts.connect():
+        raise RuntimeError("another error")
 
 
 def test_connections_share_a_database_and_not_their_views(tmp_path: Path) -> None:
