@@ -109,6 +109,15 @@ class EnterpriseSpec(Parameters):
         span=(1, 6),
         doc="log attractiveness of a unit of quality",
     )
+    closed_premium: float = param(
+        3.4,
+        unit="1",
+        source="F-P15",
+        ge=-5,
+        le=20,
+        span=(2, 7),
+        doc="log attractiveness of closed labs' brands over open weights on a host (calibration target 15: 3.4)",
+    )
     quality_demand: float = param(
         0.5,
         unit="1",
@@ -173,6 +182,7 @@ class Enterprise(EconomicAgent):
         self.log_price_long = 0.0
         self.overrun = 0.0
         self.brand: dict[OfferKey, float] = {}
+        self.closed_brand: dict[str, float] = {}
         self.log_price = 0.0
         self._opening_log_price = 0.0
         self.budget_binds = False
@@ -197,6 +207,7 @@ class Enterprise(EconomicAgent):
         least = min(self._share[self._share > 0.0].tolist(), default=1.0)
         share = np.where(self._share > 0.0, self._share, 0.02 * least)
         self.brand = dict(zip(self._keys, (np.log(share) - self._attraction()).tolist(), strict=True))
+        self.closed_brand = self._closed_brands()
         self._brands = self._brands_of(offers)
         self._opening_log_price = self._index()
 
@@ -218,17 +229,34 @@ class Enterprise(EconomicAgent):
             self._nest = np.array([nests.setdefault((o.lab, o.size), len(nests)) for o in offers], dtype=np.intp)
             self._brands = self._brands_of(offers)
 
-    def _brands_of(self, offers: list[TokenOffer]) -> Array:
-        """Return the brand of each offer (n,); a new host has that of the model's owner, a new lab the least there is.
+    def _closed_brands(self) -> dict[str, float]:
+        """Return the mean brand of the closed labs that sell, by size of model, weighed with their opening tokens."""
+        found: dict[str, list[tuple[float, float]]] = {}
+        for key, share in self.shares.items():
+            if share > 0.0 and not self.world.open_weights(key[1]):
+                found.setdefault(key[2], []).append((share, self.brand[key]))
+        return {
+            size: math.fsum(share * brand for share, brand in each) / math.fsum(share for share, _ in each)
+            for size, each in found.items()
+        }
 
-        None has a brand before the opening.
+    def _brands_of(self, offers: list[TokenOffer]) -> Array:
+        """Return the brand of each offer (n,); none has one before the opening.
+
+        A new host of open weights is behind the closed labs by the closed premium, whoever trained the model; where
+        there are none it has the brand of the model's owner. A new lab has the least brand there is.
         """
         if not self.brand:
             return np.zeros(len(offers))
         for o in offers:
             if o.key not in self.brand:
-                self.brand[o.key] = self.brand.get((o.lab, o.lab, o.size), min(self.brand.values()))
+                self.brand[o.key] = self._new_brand(o)
         return np.array([self.brand[key] for key in self._keys])
+
+    def _new_brand(self, offer: TokenOffer) -> float:
+        if offer.seller != offer.lab and offer.size in self.closed_brand:
+            return self.closed_brand[offer.size] - self.spec.closed_premium
+        return self.brand.get((offer.lab, offer.lab, offer.size), min(self.brand.values()))
 
     def _attraction(self) -> Array:
         """Utility without brand (n,): quality and service against log price."""

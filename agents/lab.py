@@ -76,7 +76,7 @@ class Lab(Firm):
         self.cloud_shares = dict(spec.clouds)
         self.war_months = 0
         self.in_war = self._war = False
-        self.token_share = 0.0
+        self.sales_share = 0.0
         self.war_aim = 0.0
         self.share_history: list[float] = []
         self.service = 1.0
@@ -197,19 +197,19 @@ class Lab(Firm):
         """Cut to cost when share is lost or a rival at war undercuts; end when share is back or money runs out."""
         spec = self.spec
         price = self.models["large"].opening_blend * self.models["large"].scale
-        self.share_history.append(self.token_share)
+        self.share_history.append(self.sales_share)
         past = self.share_history[-7] if len(self.share_history) > 6 else self.share_history[0]
         if not self.world.on("price_war"):
             self._war = False
         elif self.in_war:
             self.war_months += 1
-            won = self.token_share >= self.war_aim and price <= self.world.attack_price(self.agent_id)
+            won = self.sales_share >= self.war_aim and price <= self.world.attack_price(self.agent_id)
             self._war = not (won or self.war_months >= WAR_MONTHS or self.runway < WAR_RUNWAY[0])
         elif self.war_months > 0:
             self.war_months -= 1
         elif self.runway > WAR_RUNWAY[1]:
             declared = self.world.war_declared(self.agent_id)
-            lost = past > 0.01 and self.token_share < (1.0 - spec.war_share_loss) * past
+            lost = past > 0.01 and self.sales_share < (1.0 - spec.war_share_loss) * past
             undercut = self.world.attack_price(self.agent_id) < (1.0 - spec.war_undercut) * price
             self._war = lost or undercut or declared
             self.war_months = int(self._war)

@@ -36,7 +36,6 @@ class TokenMarket:
         self.mix = (
             (mix.input_share, mix.cached_share, 1.0 - mix.input_share - mix.cached_share) if mix else (0.45, 0.3, 0.25)
         )
-        self.host_brands: dict[str, float] = {}
 
     def publish(self) -> None:
         """Collect the offers of every region: labs that sell there, clouds there that host open weights."""
@@ -106,24 +105,21 @@ class TokenMarket:
                     host.plan(chain.labs[lab_id].models[size].opening_blend, owner)
 
     def update_shares(self, speed: float) -> None:
-        """Publish sellers' shares of their region's API sales (for pricing) and of API tokens (for price wars)."""
+        """Publish sellers' shares of their region's API sales, for pricing and price wars."""
         chain = self.chain
-        sales: dict[str, tuple[float, float]] = {}
-        totals: dict[str, tuple[float, float]] = dict.fromkeys(chain.spec.regions, (0.0, 0.0))
-        for (_, seller, _, _), (_, mtok, amount) in chain.serving.api_sales.items():
-            value, volume = sales.get(seller, (0.0, 0.0))
-            sales[seller] = value + amount, volume + mtok
-        for seller, (amount, mtok) in sales.items():
+        sales: dict[str, float] = {}
+        totals: dict[str, float] = dict.fromkeys(chain.spec.regions, 0.0)
+        for (_, seller, _, _), (_, _, amount) in chain.serving.api_sales.items():
+            sales[seller] = sales.get(seller, 0.0) + amount
+        for seller, amount in sales.items():
             region = chain.labs[seller].spec.sells_in[0] if seller in chain.labs else chain.clouds[seller].region
-            value, volume = totals[region]
-            totals[region] = value + amount, volume + mtok
+            totals[region] += amount
         for lab_id, lab in chain.labs.items():
-            value, volume = sales.get(lab_id, (0.0, 0.0))
-            whole, tokens = totals[lab.spec.sells_in[0]]
-            share = value / whole if whole > 0.0 else 0.0
+            whole = totals[lab.spec.sells_in[0]]
+            share = sales.get(lab_id, 0.0) / whole if whole > 0.0 else 0.0
             for model in lab.models.values():
                 model.share += speed * (share - model.share)
-            lab.token_share += speed * ((volume / tokens if tokens > 0.0 else 0.0) - lab.token_share)
+            lab.sales_share += speed * (share - lab.sales_share)
         self._share_hosts(speed)
 
     def _share_hosts(self, speed: float) -> None:

@@ -5,8 +5,8 @@ result = calibrate(quick=True)
 
 A target's deviation counts in units of its band (the half width is one standard deviation and a half) together with
 the simulation's own covariance; all evaluations share their random numbers. The readings of three years that have a
-band of two ends are guards: they count as far as they lie outside it, so that a fit of the first year cannot wreck
-the third. Targets whose worlds take long are not
+band of two ends are guards, and so are facts marked as such, which a parameter gives: they count as far as they lie
+outside their band, so that a fit of the first year cannot wreck the third. Targets whose worlds take long are not
 searched on; they are in the table of the fit all the same. Every evaluation is kept in a journal, so that a search
 that was stopped goes on.
 """
@@ -213,8 +213,9 @@ def targets(*, searched: bool) -> tuple[Check, ...]:
 
 @cache
 def guards() -> tuple[Check, ...]:
-    """Return the readings that keep the calibration from wrecking what no target speaks of."""
-    return tuple(c for c in load("readings") if c.worlds == [GUARDED_WORLD] and all(map(math.isfinite, c.band)))
+    """Return what keeps the calibration from wrecking what no target speaks of: readings, and facts that are given."""
+    readings = [c for c in load("readings") if c.worlds == [GUARDED_WORLD] and all(map(math.isfinite, c.band))]
+    return (*readings, *(c for c in load("facts") if c.guard))
 
 
 def moments(scenario: str, values: Mapping[str, float], replicates: int, names: tuple[str, ...]) -> list[list[float]]:

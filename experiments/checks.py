@@ -55,6 +55,8 @@ class Check(BaseModel):
     note: str = ""
     given: bool = False
     """A parameter, a switch or the opening decides it: a pass is no prediction."""
+    guard: bool = False
+    """A calibration must not break it."""
     why_not: str = ""
 
     @model_validator(mode="after")
