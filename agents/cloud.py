@@ -133,6 +133,29 @@ class Cloud(Firm):
         self.size += size
         self.book_value += value
 
+    def take_over(self, other: "Cloud", price: float) -> None:
+        """Take over another cloud's fleet, bought for `price` USD after the month's depreciation.
+
+        Every cohort keeps its date of retirement; the price is written off over what is left of their lives, in
+        proportion to what is left of their book values. The other cloud is left without a fleet.
+        """
+        left = {due: due - self.world.month - 1 for due in other.cohorts}
+        worth = math.fsum(left[due] * each for due, cohort in other.cohorts.items() for _, _, each in cohort)
+        paid = price / worth if worth > 0.0 else 0.0
+        for due, cohort in other.cohorts.items():
+            for accelerator, size, depreciation in cohort:
+                self.fleet[accelerator] = self.fleet.get(accelerator, 0.0) + size
+                self._add_cohort(due, accelerator, size, paid * depreciation)
+        self.size += other.size
+        self.book_value += price
+        other.give_up_fleet()
+
+    def give_up_fleet(self) -> None:
+        """Be left without accelerators: nothing to run, to depreciate or to retire."""
+        self.fleet = dict.fromkeys(self.fleet, 0.0)
+        self.cohorts, self.leaving = {}, {}
+        self.size = self.depreciation = self.book_value = 0.0
+
     def retire(self) -> None:
         """Take out what has reached the end of its life; measure the fleet's growth and running cost."""
         self.leaving.pop(self.world.month, None)
