@@ -1,7 +1,7 @@
 """Apps: choose suppliers, set tiers, quotas, prices and ad load, buy users, and try to earn."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,10 @@ class App(Firm):
         return paid * paid_large + (1.0 - paid) * free_large
 
     def plan_supply(self) -> None:
-        """Compare the quoted ways to get tokens at own volume; change when it pays back, after a delay."""
+        """Compare the quoted ways to get tokens at own volume; change when it pays back, after a delay.
+
+        An app whose lab is gone takes the API that is cheapest.
+        """
         spec = self.spec
         if self.pending is not None and self.pending[0] <= self.world.month:
             self.supply = self.pending[1]
@@ -79,23 +82,28 @@ class App(Firm):
                 self.integrated_in = self.world.month
             self.pending = None
         self._plan_search()
-        if (
-            self.pending is not None
-            or not spec.make_or_buy
-            or (self.supply.mode == "own" and self.world.is_alive(self.supply.supplier))
-            or not self.world.on("make_or_buy")
-        ):
+        if self.pending is not None or not (self._is_stranded or self._may_change_supply):
             return
         volume = self.usage.mtok
         if volume <= 0.0:
             return
-        mode, supplier = self._best_supply(self.world.supply_quotes(self.agent_id, volume))
+        modes = ("api",) if self._is_stranded else SUPPLY_MODES
+        mode, supplier = self._best_supply(self.world.supply_quotes(self.agent_id, volume), modes)
         if (mode, supplier) != (self.supply.mode, self.supply.supplier):
             self.pay("staff", "staff", self._switching_cost(mode), "research")
             delay = 1 if mode == "api" else spec.switching_delay
             self.pending = (self.world.month + delay, Supply(mode, supplier))
 
-    def _best_supply(self, quotes: SupplyQuotes) -> tuple[SupplyMode, str]:
+    @property
+    def _is_stranded(self) -> bool:
+        """Whether the lab that serves it is gone; who hosts its weights is not."""
+        return self.supply.mode in ("api", "own") and not self.world.is_alive(self.supply.supplier)
+
+    @property
+    def _may_change_supply(self) -> bool:
+        return self.spec.make_or_buy and self.supply.mode != "own" and self.world.on("make_or_buy")
+
+    def _best_supply(self, quotes: SupplyQuotes, modes: Sequence[SupplyMode]) -> tuple[SupplyMode, str]:
         """Return the cheapest (mode, supplier) that the app has the means to change to, quality lost included.
 
         What a change costs once has to pay back within a year.
@@ -104,7 +112,7 @@ class App(Firm):
         here = quotes.ways.index(now) if now in quotes.ways else None
         change = {mode: self._switching_cost(mode) for mode in SUPPLY_MODES}
         one_off = np.array([change[mode] for mode, _ in quotes.ways])
-        possible = one_off < self.cash
+        possible = (one_off < self.cash) & np.array([mode in modes for mode, _ in quotes.ways])
         lost = -quotes.quality
         if here is not None:
             one_off[here], possible[here] = 0.0, True
@@ -285,6 +293,11 @@ class App(Firm):
                 self.world.trade(receipt.payer, self.agent_id, receipt.kind, receipt.amount, receipt.quantity, None)
                 if receipt.fee > 0.0:
                     self.pay(receipt.fee_to, receipt.fee_to, receipt.fee, "cost_of_sales")
+
+    def wind_up(self) -> None:
+        """Be without users."""
+        super().wind_up()
+        self.usage = AppDemand.none(len(self.spec.tiers))
 
     @property
     def volume(self) -> float:

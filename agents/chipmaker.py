@@ -200,6 +200,13 @@ class Chipmaker(Firm):
             line.enter(buyer, monthly / price, price)
         return sum(monthly / price for price in self._backlog_prices[region])
 
+    def wind_up(self) -> None:
+        """Be without orders and stock."""
+        super().wind_up()
+        for line in self.lines.values():
+            line.book.clear()
+            line.inventory = line.inventory_cost = 0.0
+
     def cancel_order(self, region: str, buyer: str, quantity: float) -> tuple[float, float]:
         """Take `quantity` out of the buyer's order; return (quantity cancelled, value cancelled)."""
         order = self.lines[region].book.get(buyer)

@@ -150,6 +150,14 @@ class Cloud(Firm):
         self.book_value += price
         other.give_up_fleet()
 
+    def wind_up(self) -> None:
+        """Be without a fleet, customers, orders and debt."""
+        super().wind_up()
+        self.give_up_fleet()
+        self.contracts.clear()
+        self.on_order = self.debt = 0.0
+        self.hours_sold = self.hours_asked = self.utilisation = 0.0
+
     def give_up_fleet(self) -> None:
         """Be left without accelerators: nothing to run, to depreciate or to retire."""
         self.fleet = dict.fromkeys(self.fleet, 0.0)
@@ -175,6 +183,12 @@ class Cloud(Firm):
         if self.world.draw_on_group(self.agent_id, short, investment=True) >= short or self.spec.kind != "reseller":
             return
         self._borrow(short)
+
+    def raise_cash(self, needed: float) -> None:
+        """Find the cash for a purchase: own cash, then the group, then lenders up to their limit."""
+        short = needed - 0.9 * self.cash
+        if short > 0.0 and self.world.draw_on_group(self.agent_id, short, investment=True) < short:
+            self.refinance(needed)
 
     def refinance(self, needed: float) -> None:
         """Find the cash for a repayment: own cash, then lenders up to their limit."""

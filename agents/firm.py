@@ -112,9 +112,9 @@ class Firm(EconomicAgent):
         self.revenue_growth = 0.0
         self.value = 0.0
         self.last_streams: dict[str, float] = {}
-        self.months_in_arrears = 0
         self.failed_in: int | None = None
         self.equity_raised = 0.0
+        self._remembers = False
 
     @property
     def cash(self) -> float:
@@ -145,18 +145,27 @@ class Firm(EconomicAgent):
         """Pay the month's own costs; each kind of firm has its own."""
 
     def close_books(self, tax_rate: float) -> None:
-        """Pay tax on a profitable month and update the smoothed burn that funding decisions look at."""
+        """Pay tax on a profitable month; update the smoothed figures that funding and investors look at.
+
+        The first month's books are the first memory.
+        """
         books = self.books
         taxable = books.operating_profit - books.interest
         if taxable > 0.0:
-            self.pay("tax", "tax", min(tax_rate * taxable, max(self.cash, 0.0)), "tax")
-        burn = books.cash_cost - books.revenue
-        self.burn += 0.34 * (burn - self.burn)
+            self.pay("tax", "tax", tax_rate * taxable, "tax")
+        speed = 0.34 if self._remembers else 1.0
+        self.burn += speed * (books.cash_cost - books.revenue - self.burn)
         before = self.smoothed_revenue
-        self.smoothed_revenue += 0.34 * (books.revenue - before)
-        grown = self.smoothed_revenue / before - 1.0 if before > 0.0 else 0.0
-        self.revenue_growth += 0.2 * (min(max(grown, -0.5), 0.5) - self.revenue_growth)
-        self.smoothed_gross += 0.34 * (books.gross_profit - self.smoothed_gross)
+        self.smoothed_revenue += speed * (books.revenue - before)
+        if self._remembers:
+            grown = self.smoothed_revenue / before - 1.0 if before > 0.0 else 0.0
+            self.revenue_growth += 0.2 * (min(max(grown, -0.5), 0.5) - self.revenue_growth)
+        self._remembers = True
+        self.smoothed_gross += speed * (books.gross_profit - self.smoothed_gross)
+
+    def wind_up(self) -> None:
+        """Leave nothing of a firm that failed in what others read; each kind of firm has more of it."""
+        self.burn = self.smoothed_revenue = self.smoothed_gross = self.revenue_growth = 0.0
 
     def pay_out(self, months_of_cost_kept: float, share: float) -> float:
         """Give `share` of net profit back to the owners, as far as cash stays above some months of cost; return it."""

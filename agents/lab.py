@@ -227,6 +227,15 @@ class Lab(Firm):
             self.all_in_cost, self._spent_on_next = self._spent_on_next, 0.0
             self.final_run_cost = self.spec.final_run_share * self.all_in_cost
 
+    def wind_up(self) -> None:
+        """Serve and train nothing, and leave the price war."""
+        super().wind_up()
+        self.in_war = self._war = False
+        self.served = self.free_served = self.service = self.free_service = 0.0
+        self.hours_needed = self.hours_used = self.training_hours = self.tokens = self.theoretical_revenue = 0.0
+        for model in self.models.values():
+            model.volume = model.volume_output = model.share = 0.0
+
     def publish_weights(self, quality: float | None) -> None:
         """Publish the weights, at `quality` if that is better than the present model."""
         self.open_weights = True

@@ -51,10 +51,12 @@ class ChipMarket:
             sellers = [
                 (c, self.shares[region, c.agent_id])
                 for c in self.chain.chipmakers.values()
-                if region in c.lines and self.shares.get((region, c.agent_id), 0.0) > 0.0
+                if c.alive and region in c.lines and self.shares.get((region, c.agent_id), 0.0) > 0.0
             ]
             total = math.fsum(s for _, s in sellers)
             if total <= 0.0:
+                if region in self.quotes:
+                    continue
                 raise ValueError(f"region {region!r}: nobody sells accelerators there")
             price = total / math.fsum(s / c.lines[region].quote for c, s in sellers)
             lead = math.fsum(s * c.lead_time for c, s in sellers) / total
@@ -74,7 +76,7 @@ class ChipMarket:
         weights = {}
         for chipmaker, habit in self.affinity[buyer].items():
             maker = chain.chipmakers[chipmaker]
-            if habit > 0.0 and region in maker.lines:
+            if habit > 0.0 and maker.alive and region in maker.lines:
                 relative = maker.lines[region].quote / self.opening_price[region, chipmaker]
                 weights[chipmaker] = habit * relative**-sigma * max(self.export_share(maker.region, region), 0.02)
         total = math.fsum(weights.values())

@@ -20,15 +20,16 @@ class Equity:
 
     def __init__(self, chain: "ValueChain") -> None:
         self.chain = chain
-        self.views = chain.spec.investors[chain.spec.regions[0]]
         self.belief: dict[str, float] = dict.fromkeys(chain.firms, 1.0)
         self.reaction: dict[str, float] = {}
 
     def update_sentiment(self, downstream: float, upstream: float) -> None:
-        """Move sentiment with the surprises of last month."""
+        """Move sentiment, which all regions share, with the surprises of last month: the mean of their reactions."""
         chain = self.chain
         if chain.on("sentiment"):
-            chain.sentiment = sentiment_step(chain.sentiment, downstream, upstream, self.views)
+            views = chain.spec.investors.values()
+            steps = [sentiment_step(chain.sentiment, downstream, upstream, each) for each in views]
+            chain.sentiment = math.fsum(steps) / len(steps)
 
     def invest_in_customers(self) -> None:
         """Circular finance: chipmakers put a share of profit as equity into customers without an owner behind them."""
@@ -62,7 +63,8 @@ class Equity:
     def _fundamental(self, firm: Firm) -> float:
         profit = MATURE_SHARE * max(firm.smoothed_gross, 0.1 * firm.smoothed_revenue)
         growth = round(min(max(firm.revenue_growth, -0.03) * self.chain.sentiment, 0.06), 3)
-        own = profit * annuity(growth, self.views.growth_fade, self.views.discount_rate)
+        views = self.chain.spec.investors[firm.region]
+        own = profit * annuity(growth, views.growth_fade, views.discount_rate)
         return own + self._other_pool(firm)
 
     def _other_pool(self, firm: Firm) -> float:
@@ -79,6 +81,7 @@ class Equity:
             if not firm.alive or value <= 0.0:
                 continue
             ai_share = 1.0 - self._other_pool(firm) / value
-            factor = efficiency_news(firm.tier, saving, ai_share, max(firm.revenue_growth, 0.0), self.views)
+            views = self.chain.spec.investors[firm.region]
+            factor = efficiency_news(firm.tier, saving, ai_share, max(firm.revenue_growth, 0.0), views)
             self.belief[firm_id] *= factor
             self.reaction[firm_id] = factor - 1.0

@@ -142,6 +142,12 @@ class HoursMarket:
             cloud.overflow.hours = hours
 
     def end_month(self) -> None:
+        """Publish shares of hours sold; have clouds note what was asked for."""
+        self.publish_shares()
+        for cloud in self.chain.clouds.values():
+            cloud.demand.observe(cloud.hours_asked)
+
+    def publish_shares(self) -> None:
         """Publish shares of hours sold, by region."""
         totals: dict[str, float] = {}
         for cloud in self.chain.clouds.values():
@@ -149,7 +155,6 @@ class HoursMarket:
         for cloud_id, cloud in self.chain.clouds.items():
             total = totals[cloud.region]
             self.shares[cloud_id] = cloud.hours_sold / total if total > 0.0 else 0.0
-            cloud.demand.observe(cloud.hours_asked)
 
     def update_rent_paid(self, lab: "Lab") -> None:
         """Note the mean price of a lab's hours this month."""

@@ -127,6 +127,13 @@ class Ledger:
         self._endowment.append(start)
         self._limited.append(limited)
 
+    def is_sale(self, kind: str) -> bool:
+        """Return whether payments of a kind are operating revenue of the payee. LedgerError for an unknown kind."""
+        try:
+            return self._kinds[kind].operating
+        except KeyError:
+            raise LedgerError(f"no kind {kind!r}") from None
+
     def cash(self, account: str) -> float:
         """Cash of a firm or fund, USD; infinite for an unlimited source, money received so far for a sink."""
         try:
@@ -214,8 +221,13 @@ class Ledger:
         """Cancel the arrears of a firm in default, one entry per creditor and kind; return the loss, USD."""
         dues = self._arrears.pop(firm, [])
         for due in dues:
-            self._write_offs.append(WriteOff(self.month, firm, due.payee, due.kind, due.amount))
+            self.forgive(firm, due.payee, due.kind, due.amount)
         return fsum(due.amount for due in dues)
+
+    def forgive(self, debtor: str, creditor: str, kind: str, amount: float) -> None:
+        """Note `amount` USD that a debtor will never pay to a creditor."""
+        if amount > 0.0:
+            self._write_offs.append(WriteOff(self.month, debtor, creditor, kind, amount))
 
     def close_month(self) -> None:
         """Check the month's books, store its entries and open the next month.

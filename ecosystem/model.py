@@ -175,11 +175,12 @@ class ValueChain(WorldView, mesa.Model):
 
     def chip_phase(self) -> None:
         """3. Chips: deliver, price, produce, start capacity."""
-        for maker in self.chipmakers.values():
+        alive = [maker for maker in self.chipmakers.values() if maker.alive]
+        for maker in alive:
             maker.deliver()
-        for maker in self.chipmakers.values():
+        for maker in alive:
             maker.plan_prices()
-        for maker in self.chipmakers.values():
+        for maker in alive:
             maker.commit_prices()
             maker.produce()
         self.chips.quote()
@@ -264,7 +265,8 @@ class ValueChain(WorldView, mesa.Model):
         """9. Invoices, interest, tax; arrears, failure; the ledger's check."""
         self.settlement.run()
         for maker in self.chipmakers.values():
-            maker.start_capacity()
+            if maker.alive:
+                maker.start_capacity()
         self.ledger.close_month()
 
     def collect(self) -> None:
@@ -350,9 +352,10 @@ class ValueChain(WorldView, mesa.Model):
 
     def refresh_frontier(self) -> None:
         """Publish the best quality on the market, and among open weights."""
-        labs = [lab for lab in self.labs.values() if lab.alive]
-        self.frontier = max((lab.models["large"].quality for lab in labs), default=self.frontier)
-        self.open_frontier = max((lab.models["large"].quality for lab in labs if lab.open_weights), default=0.0)
+        published = [lab.models["large"].quality for lab in self.labs.values() if lab.open_weights]
+        self.open_frontier = max(published, default=0.0)
+        sold = [lab.models["large"].quality for lab in self.labs.values() if lab.alive]
+        self.frontier = max((*sold, *published), default=self.frontier)
 
     def raise_api_price(self, firm: str, factor: float) -> None:
         """Multiply the API price of an app or a lab."""
@@ -387,11 +390,11 @@ class ValueChain(WorldView, mesa.Model):
         self._chip_sales = Trend(chips, growth, self.spec.expectation)
 
     def final_revenue(self) -> float:
-        """Return what final buyers of AI services paid this month, USD."""
+        """Return what final buyers of apps and tokens paid this month, USD; search calls and rented hours apart."""
         kinds = {stream for way in WAYS.values() for stream in way.streams} - {"api_calls"}
         sales = [app.books.streams.items() for app in self.apps.values() if app.books.streams]
         apps = math.fsum([amount for streams in sales for kind, amount in streams if kind in kinds])
-        return apps + math.fsum([v for _, _, v in self.serving.api_sales.values()])
+        return apps + self.settlement.api_revenue
 
     def _chip_revenue(self) -> float:
         """Return what chipmakers sold this month, USD."""

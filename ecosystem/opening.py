@@ -163,6 +163,7 @@ def _solve_hours(chain: "ValueChain") -> list[Plug]:
             )
         plugs.append(Plug("other compute demand", cloud_id, other_hours * cloud.rent, "USD/month"))
         cloud.open(known + other_hours, spec.market.opening_growth)
+    chain.hours.publish_shares()
     for region, demand in chain.compute.items():
         chips = math.fsum(chain.chips.sizes(region, demand.spec.on_premise).values())
         demand.open(own_use[region], direct[region], chips)
@@ -202,5 +203,8 @@ def _open_memories(chain: "ValueChain") -> None:
         cloud.smoothed_revenue = cloud.hours_sold * cloud.rent
     for app in chain.apps.values():
         app.burn = app.spec.staff + app.spec.marketing
+    for firm in chain.firms.values():
+        if firm.alive:
+            firm.revenue_growth = chain.spec.market.opening_growth
     chain.tokens.update_shares(1.0)
     chain.open_trends()

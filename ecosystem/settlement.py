@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from agents.app import App
+from agents.cloud import Cloud
 from agents.firm import Firm
 from agents.lab import Lab
 from agents.monetisation import ApiSpec
@@ -17,6 +18,8 @@ class Settlement:
 
     def __init__(self, chain: "ValueChain") -> None:
         self.chain = chain
+        self.api_revenue = 0.0
+        """What enterprises paid for tokens this month, USD."""
 
     def run(self) -> None:
         """Settle everything: final demand first, then tokens, hours, other costs, taxes, pay-outs."""
@@ -46,10 +49,11 @@ class Settlement:
             parties = chain.enterprises[segment].spec.region, seller
             amount, quantity = invoices.get(parties, (0.0, 0.0))
             invoices[parties] = amount + value * served, quantity + volume * served
+        self.api_revenue = 0.0
         for (region, seller), (amount, quantity) in invoices.items():
-            chain.trade(
-                f"enterprises.{region}", seller, "tokens", amount * (1.0 - chain.off_peak(seller)), quantity, None
-            )
+            paid = amount * (1.0 - chain.off_peak(seller))
+            self.api_revenue += paid
+            chain.trade(f"enterprises.{region}", seller, "tokens", paid, quantity, None)
 
     def _other_demand_invoices(self) -> None:
         """Parents pay for own use, others for direct rental, at rent."""
@@ -104,7 +108,7 @@ class Settlement:
             return
         seller = self.chain.apps[supplier]
         terms = seller.ways.get("api")
-        if not isinstance(terms, ApiSpec):
+        if not seller.alive or not isinstance(terms, ApiSpec):
             return
         calls = app.spec.search_calls * self.chain.app_queries(app.agent_id)
         self.chain.trade(app.agent_id, supplier, "api_calls", calls / 1000.0 * seller.api_price, calls, "cost_of_sales")
@@ -142,10 +146,7 @@ class Settlement:
             self._pay_out(firm)
         if chain.on("failure"):
             debtors = chain.ledger.debtors
-            for firm in [firm for firm in chain.firms.values() if firm.agent_id in debtors]:
-                late = chain.ledger.arrears_months(firm.agent_id) >= spec.default_months
-                if firm.alive and late and chain.ledger.arrears(firm.agent_id) > 1.0:
-                    self._fail(firm)
+            self._fail([f for f in chain.firms.values() if f.agent_id in debtors and f.alive and self._is_bankrupt(f)])
 
     def _pay_out(self, firm: Firm) -> None:
         """Give profit back: chipmakers by their payout, firms of an owner all, which he may hand on next month."""
@@ -155,36 +156,61 @@ class Settlement:
         elif firm.group is not None and chain.funded_by_group(firm.agent_id):
             chain.group_received[firm.group] += firm.pay_out(3.0, 1.0)
 
-    def _fail(self, firm: Firm) -> None:
-        """End a firm: its assets are sold at a part of book value, creditors get that, the rest is written off."""
+    def _is_bankrupt(self, firm: Firm) -> bool:
+        ledger = self.chain.ledger
+        late = ledger.arrears_months(firm.agent_id) >= self.chain.spec.market.default_months
+        return late and ledger.arrears(firm.agent_id) > 1.0
+
+    def _fail(self, firms: list[Firm]) -> None:
+        """End firms: assets are sold at a part of book value, creditors get that, the rest is written off."""
         chain = self.chain
-        firm.alive = False
-        firm.failed_in = chain.month
-        if firm.agent_id in chain.clouds:
-            self._sell_fleet(firm.agent_id)
+        for firm in firms:
+            firm.alive = False
+            firm.failed_in = chain.month
+        for firm in firms:
+            if firm.agent_id in chain.clouds:
+                self._sell_fleet(chain.clouds[firm.agent_id])
+            self._end_contracts(firm.agent_id)
+            self._pay_creditors(firm)
+            firm.wind_up()
+            chain.failures.append((chain.month, firm.agent_id))
+
+    def _end_contracts(self, firm_id: str) -> None:
+        """End a failed firm's contracts for hours and the orders that it placed or took."""
+        chain = self.chain
         for cloud in chain.clouds.values():
-            cloud.contracts.pop(firm.agent_id, None)
+            cloud.contracts.pop(firm_id, None)
         for maker in chain.chipmakers.values():
             for line in maker.lines.values():
-                line.book.pop(firm.agent_id, None)
-        chain.ledger.settle_arrears(firm.agent_id)
-        chain.ledger.write_off(firm.agent_id)
-        if firm.cash > 0.0:
-            chain.ledger.pay(firm.agent_id, "creditors", "principal", firm.cash)
-        chain.failures.append((chain.month, firm.agent_id))
+                line.book.pop(firm_id, None)
+        if firm_id in chain.chipmakers:
+            for line in chain.chipmakers[firm_id].lines.values():
+                for buyer, order in line.book.items():
+                    if buyer in chain.clouds:
+                        chain.clouds[buyer].on_order -= order.quantity
 
-    def _sell_fleet(self, cloud_id: str) -> None:
+    def _pay_creditors(self, firm: Firm) -> None:
+        """Pay suppliers, then lenders, as far as the money goes, and write off the rest."""
+        ledger = self.chain.ledger
+        ledger.settle_arrears(firm.agent_id)
+        ledger.write_off(firm.agent_id)
+        cloud = self.chain.clouds.get(firm.agent_id)
+        debt = cloud.debt if cloud is not None else 0.0
+        repaid = min(debt, firm.cash)
+        if repaid > 0.0:
+            ledger.pay(firm.agent_id, "principal", "principal", repaid)
+        ledger.forgive(firm.agent_id, "lenders", "principal", debt - repaid)
+        if firm.cash > 0.0:
+            ledger.pay(firm.agent_id, "creditors", "principal", firm.cash)
+
+    def _sell_fleet(self, seller: Cloud) -> None:
         """Sell a failed cloud's fleet to the largest living cloud of its region that can finance it."""
         chain = self.chain
-        seller = chain.clouds[cloud_id]
         buyers = [c for c in chain.clouds.values() if c.alive and c.region == seller.region]
         price = chain.spec.market.sale_value * seller.book_value
         for buyer in sorted(buyers, key=lambda c: (-c.size, c.agent_id)):
-            buyer.finance(price)
+            buyer.raise_cash(price)
             if buyer.cash >= price and seller.size > 0.0:
-                chain.ledger.pay(buyer.agent_id, cloud_id, "asset_sale", price)
-                mix = {a: s / seller.size for a, s in seller.fleet.items() if s > 0.0}
-                buyer.install(mix, seller.size, price)
+                chain.ledger.pay(buyer.agent_id, seller.agent_id, "asset_sale", price)
+                buyer.take_over(seller, price)
                 break
-        seller.size = 0.0
-        seller.fleet = dict.fromkeys(seller.fleet, 0.0)

@@ -149,7 +149,7 @@ class WorldView:
     # --- payments and groups -----------------------------------------------------------------------------------
 
     def trade(self, payer: str, payee: str, kind: str, amount: float, quantity: float, expense: str | None) -> None:
-        """Pay and book; a firm of a group asks the group for what it lacks."""
+        """Pay and book, a sale as the payee's revenue; a firm of a group asks the group for what it lacks."""
         if amount <= 0.0:
             return
         firms, ledger = self.firms, self.ledger
@@ -160,7 +160,7 @@ class WorldView:
             if expense is not None:
                 buyer.books.spend(expense, amount)
         ledger.pay(payer, payee, kind, amount, quantity)
-        if payee in firms:
+        if payee in firms and ledger.is_sale(kind):
             firms[payee].books.earn(kind, amount)
 
     def draw_on_group(self, firm: str, amount: float, investment: bool = False) -> float:
@@ -348,8 +348,8 @@ class WorldView:
         )
 
     def open_weights(self, lab: str) -> bool:
-        """Return whether a lab's weights are published."""
-        return self.labs[lab].open_weights and self.labs[lab].alive
+        """Return whether a lab's weights are published, which they stay when the lab is gone."""
+        return self.labs[lab].open_weights
 
     def off_peak(self, lab: str) -> float:
         """Return the share of list revenue that off-peak discounts give away."""

@@ -312,7 +312,9 @@ def test_a_charge_is_priced_in() -> None:
                 self.world.set_charge(self.agent_id, firm, 0.3)
 
     register_kind("announcer", Blank, Announcer, account=None)
-    twin, result = run("toy", months=12), run("toy", months=12, overrides={"announcer.a": {}, "announcer.b": {}})
+    peace = {"mechanisms.price_war": False}
+    charged: dict[str, Any] = peace | {"announcer.a": {}, "announcer.b": {}}
+    twin, result = (run("toy", months=12, overrides=each) for each in (peace, charged))
     for tier in ("clouds", "labs"):
         firms = result.members(tier)
         gap = result.field("unit_cost")[0, firms] - twin.field("unit_cost")[0, firms]
