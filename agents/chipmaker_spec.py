@@ -251,7 +251,7 @@ class ChipmakerSpec(Parameters):
         ge=0,
         le=1,
         span=(0.2, 0.8),
-        doc="share of gross profit bought back or paid out",
+        doc="share of net profit bought back or paid out",
     )
     cancellation_fee: float = param(
         0.1,

@@ -137,8 +137,6 @@ class Investors(EconomicAgent):
         self.region = region
         self.spec = spec
         self.invested = 0.0
-        self.asked = 0.0
-        self.rounds: dict[str, float] = {}
 
     def take_in(self) -> None:
         """Receive new money from savers."""
@@ -154,9 +152,7 @@ class Investors(EconomicAgent):
             cash, burn = self.world.funds_behind(firm)
             if burn > 0.0 and cash < min(spec.raise_below, spec.round_months) * burn:
                 asking.append((firm, spec.round_months * burn - cash))
-        self.asked = math.fsum(amount for _, amount in asking)
         self.invested = 0.0
-        self.rounds = {}
         if not asking or not self.world.on("funding"):
             return
         ranked = sorted(asking, key=lambda pair: (-self.world.growth(pair[0].agent_id), pair[0].agent_id))
@@ -169,7 +165,6 @@ class Investors(EconomicAgent):
                 self.world.ledger.pay(self.agent_id, firm.agent_id, "equity", paid)
                 firm.equity_raised += paid
                 self.invested += paid
-                self.rounds[firm.agent_id] = paid
 
 
 def sentiment_step(sentiment: float, downstream: float, upstream: float, spec: InvestorsSpec) -> float:
@@ -179,9 +174,19 @@ def sentiment_step(sentiment: float, downstream: float, upstream: float, spec: I
     return min(max(moved - spec.reversion * (sentiment - 1.0), 0.3), 2.0)
 
 
+def annuity(growth: float, growth_fade: float, discount_rate: float) -> float:
+    """Return the present value of one dollar a month that grows at a fading monthly rate, months.
+
+    Exact at full tenths of a per cent of growth, linear in between (within 0.05 %).
+    """
+    place = 1000.0 * growth
+    below = math.floor(place)
+    low, high = (_annuity(step / 1000.0, growth_fade, discount_rate) for step in (below, below + 1))
+    return low + (place - below) * (high - low)
+
+
 @lru_cache(maxsize=4096)
-def annuity(growth: float, growth_fade: float, discount_rate: float, months: int = 240) -> float:
-    """Return the present value of one dollar a month that grows at a fading monthly rate, months."""
+def _annuity(growth: float, growth_fade: float, discount_rate: float, months: int = 240) -> float:
     discount = math.exp(-math.log1p(discount_rate) / 12.0)
     ahead = np.arange(1.0, months + 1.0)
     worth = np.cumprod((1.0 + growth * growth_fade**ahead) * discount)

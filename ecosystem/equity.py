@@ -62,7 +62,7 @@ class Equity:
 
     def _fundamental(self, firm: Firm) -> float:
         profit = MATURE_SHARE * max(firm.smoothed_gross, 0.1 * firm.smoothed_revenue)
-        growth = round(min(max(firm.revenue_growth, -0.03) * self.chain.sentiment, 0.06), 3)
+        growth = min(max(firm.revenue_growth, -0.03) * self.chain.sentiment, 0.06)
         views = self.chain.spec.investors[firm.region]
         own = profit * annuity(growth, views.growth_fade, views.discount_rate)
         return own + self._other_pool(firm)
