@@ -287,11 +287,14 @@ class Chipmaker(Firm):
             self._provide_for_excess_stock(region, line)
 
     def _provide_for_excess_stock(self, region: str, line: Line) -> None:
-        """Write down stock beyond some months of sales and orders, as accounts require: how margins break in a glut."""
+        """Write down stock beyond some months of sales and orders, as accounts require: how margins break in a glut.
+
+        Stock that nobody may buy any more goes to nothing alike.
+        """
         expected = self.spec.provision_months * line.shipped + line.backlog * self.world.export_share(
             self.region, region
         )
-        if self.world.on("stock_provisions") and line.inventory > expected > 0.0:
+        if self.world.on("stock_provisions") and line.inventory > expected:
             excess = line.inventory_cost * (1.0 - expected / line.inventory) / 3.0
             line.inventory_cost -= excess
             self.books.cost_of_sales += excess

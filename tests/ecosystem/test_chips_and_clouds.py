@@ -47,3 +47,18 @@ def test_a_fleet_that_is_sold_is_written_off_when_the_last_of_it_retires() -> No
     buyer.take_over(seller, 1e6)
     added = {due: math.fsum(e for _, _, e in buyer.cohorts[due]) - before.get(due, 0.0) for due in bought}
     assert math.fsum(each * (due - chain.month - 1) for due, each in added.items()) == pytest.approx(1e6)
+
+
+# --- stocks ---------------------------------------------------------------------------------------------------
+
+
+def test_chips_that_may_no_longer_be_sold_are_written_down() -> None:
+    control = {"kind": "export_control", "month": 2, "home": REGION, "region": REGION, "leakage": 0.0}
+    chain = chain_of(2, **{"events.control": control})
+    line = chain.chipmakers["alpha"].lines[REGION]
+    at_cost = line.inventory_cost
+    assert at_cost > 0.0
+    for _ in range(12):
+        chain.step()
+    assert line.inventory > 0.0
+    assert line.inventory_cost < 0.01 * at_cost
