@@ -66,9 +66,25 @@ class ChipMarket:
             self.quotes[region] = ChipQuote(price, min(lead, 24.0), accelerator, performance, kilowatt)
 
     def split(self, buyer: str, region: str, size: float) -> dict[str, float]:
-        """Split an order by habit and relative price; chips that export rules stop are not asked for in vain."""
-        if size <= 0.0:
+        """Split an order by habit and relative price.
+
+        Of what goes to chipmakers that export rules bind, the admitted share is ordered; the rest is ordered from
+        the others, or from nobody where all are bound.
+        """
+        weights = self._preferences(buyer, region)
+        total = math.fsum(weights.values())
+        if size <= 0.0 or total <= 0.0:
             return {}
+        admitted = {c: self.export_share(self.chain.chipmakers[c].region, region) for c in weights}
+        orders = {c: size * w / total * admitted[c] for c, w in weights.items()}
+        stopped = math.fsum(size * w / total * (1.0 - admitted[c]) for c, w in weights.items())
+        free = math.fsum(w for c, w in weights.items() if admitted[c] >= 1.0)
+        if stopped > 0.0 and free > 0.0:
+            orders |= {c: orders[c] + stopped * w / free for c, w in weights.items() if admitted[c] >= 1.0}
+        return orders
+
+    def _preferences(self, buyer: str, region: str) -> dict[str, float]:
+        """Return habit x relative quote^-sigma of the chipmakers that sell in a region."""
         chain = self.chain
         sigma = chain.clouds[buyer].spec.supplier_substitution if buyer in chain.clouds else 4.0
         weights = {}
@@ -76,9 +92,18 @@ class ChipMarket:
             maker = chain.chipmakers[chipmaker]
             if habit > 0.0 and region in maker.lines:
                 relative = maker.lines[region].quote / self.opening_price[region, chipmaker]
-                weights[chipmaker] = habit * relative**-sigma * max(self.export_share(maker.region, region), 0.02)
-        total = math.fsum(weights.values())
-        return {c: size * w / total for c, w in weights.items()} if total > 0.0 else {}
+                weights[chipmaker] = habit * relative**-sigma
+        return weights
+
+    def enforce(self) -> None:
+        """Void what export rules in force from this month no longer admit of orders on hand; no fee is due."""
+        clouds = self.chain.clouds
+        for maker in self.chain.chipmakers.values():
+            for region in maker.lines:
+                lost = maker.admit(region, self.export_share(maker.region, region))
+                for buyer, size in lost.items():
+                    if buyer in clouds:
+                        clouds[buyer].on_order = max(clouds[buyer].on_order - size, 0.0)
 
     def export_share(self, home: str, region: str) -> float:
         """Return the share of orders that export rules let through, leakage included."""

@@ -53,8 +53,7 @@ def test_a_fleet_that_is_sold_is_written_off_when_the_last_of_it_retires() -> No
 
 
 def test_chips_that_may_no_longer_be_sold_are_written_down() -> None:
-    control = {"kind": "export_control", "month": 2, "home": REGION, "region": REGION, "leakage": 0.0}
-    chain = chain_of(2, **{"events.control": control})
+    chain = chain_of(2, **{"events.control": control(2, 0.0)})
     line = chain.chipmakers["alpha"].lines[REGION]
     at_cost = line.inventory_cost
     assert at_cost > 0.0
@@ -62,3 +61,44 @@ def test_chips_that_may_no_longer_be_sold_are_written_down() -> None:
         chain.step()
     assert line.inventory > 0.0
     assert line.inventory_cost < 0.01 * at_cost
+
+
+# --- export rules ---------------------------------------------------------------------------------------------
+
+
+def control(month: int, leakage: float, **more: Any) -> dict[str, Any]:
+    """Return an export control that binds every chipmaker of `toy`."""
+    return {"kind": "export_control", "month": month, "home": REGION, "region": REGION, "leakage": leakage} | more
+
+
+def test_an_export_control_applies_its_leakage_to_the_order_book_once() -> None:
+    chain = chain_of(2, **{"events.control": control(2, 0.25)})
+    free = chain_of(2)
+    for each in (chain, free):
+        each.events()
+    for maker, agent in chain.chipmakers.items():
+        assert agent.lines[REGION].backlog == pytest.approx(0.25 * free.chipmakers[maker].lines[REGION].backlog)
+    for cloud, agent in chain.clouds.items():
+        assert agent.on_order == pytest.approx(0.25 * free.clouds[cloud].on_order)
+
+
+def test_an_export_control_applies_its_leakage_to_new_orders_once() -> None:
+    chain = chain_of(3, **{"events.control": control(2, 0.25)})
+    assert math.fsum(chain.chips.split("hyper", REGION, 100.0).values()) == pytest.approx(25.0)
+    backlogs = {maker: agent.lines[REGION].backlog for maker, agent in chain.chipmakers.items()}
+    chain.events()
+    for maker, agent in chain.chipmakers.items():
+        line = agent.lines[REGION]
+        assert line.backlog == backlogs[maker]
+        agent.deliver()
+        assert line.shipped == pytest.approx(min(line.shipped + line.inventory, backlogs[maker]))
+
+
+def test_orders_that_export_rules_stop_go_to_chipmakers_that_they_do_not_bind() -> None:
+    overrides = {"events.h20_licence": control(1, 0.25) | {"region": "china"}}
+    chain = chain_of(2, "2025", **overrides)
+    before = chain_of(0, "2025").chips.split("alibaba_cloud", "china", 100.0)
+    after = chain.chips.split("alibaba_cloud", "china", 100.0)
+    assert math.fsum(after.values()) == pytest.approx(100.0)
+    assert after["nvidia"] < 0.4 * before["nvidia"]
+    assert after["huawei"] > before["huawei"]
