@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from agents.cloud import HOURS
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
 
@@ -47,6 +48,23 @@ def test_a_fleet_that_is_sold_is_written_off_when_the_last_of_it_retires() -> No
     buyer.take_over(seller, 1e6)
     added = {due: math.fsum(e for _, _, e in buyer.cohorts[due]) - before.get(due, 0.0) for due in bought}
     assert math.fsum(each * (due - chain.month - 1) for due, each in added.items()) == pytest.approx(1e6)
+
+
+# --- the cost of hours ----------------------------------------------------------------------------------------
+
+
+def test_at_user_cost_and_target_utilisation_a_cloud_of_the_newest_chips_breaks_even() -> None:
+    chain = chain_of(0)
+    cloud = chain.clouds["neo"]
+    quote = chain.chip_quote(REGION)
+    spec, units = cloud.spec, 1000.0
+    cloud.fleet = {quote.accelerator: units * quote.performance}
+    cloud.size = units * quote.performance
+    cloud.meter()
+    chips = quote.price * cloud.size * (1.0 + spec.overhead)
+    capital = chips * (spec.discount_rate + 1.0 / spec.life) / 12.0
+    sold = spec.target_utilisation * cloud.size * HOURS
+    assert sold * cloud.expected_user_cost() == pytest.approx(capital + cloud.running_cost)
 
 
 # --- stocks ---------------------------------------------------------------------------------------------------
