@@ -25,6 +25,14 @@ class Order:
             self.lots.append([quantity, price])
             self.quantity += quantity
 
+    def keep(self, share: float) -> float:
+        """Keep `share` of every lot; return the quantity that is gone."""
+        gone = self.quantity * (1.0 - share)
+        self.quantity *= share
+        for lot in self.lots:
+            lot[0] *= share
+        return gone
+
     def take(self, quantity: float, newest: bool = False) -> float:
         """Take `quantity` out, oldest lots first (or the newest, for a cancellation); return its value, USD."""
         value = 0.0
@@ -48,7 +56,7 @@ class Line:
 
     __slots__ = (
         "_mixes",
-        "blocked",
+        "allowed",
         "book",
         "cumulative",
         "forward",
@@ -76,7 +84,7 @@ class Line:
         self.book: dict[str, Order] = {}
         self.ordered = 0.0
         self.shipped = 0.0
-        self.blocked = 0.0
+        self.allowed = 1.0
         self.cumulative = dict.fromkeys(spec.products, 0.0)
         self.reference = 1.0
         self.perf = 1.0
@@ -217,6 +225,16 @@ class Chipmaker(Firm):
         self.cancelled += taken
         return taken, value
 
+    def admit(self, region: str, share: float) -> dict[str, float]:
+        """Let export rules admit `share` of orders to a region; return what each buyer loses of orders on hand.
+
+        Rules bind once: later orders are placed as far as they are admitted, so only stricter rules cost orders.
+        """
+        line = self.lines[region]
+        kept = share / line.allowed if line.allowed > share else 1.0
+        line.allowed = share
+        return {buyer: order.keep(kept) for buyer, order in line.book.items()} if kept < 1.0 else {}
+
     # --- decisions, in the order of the month ----------------------------------------------------------------
 
     def deliver(self) -> None:
@@ -224,9 +242,7 @@ class Chipmaker(Firm):
         for region, line in self.lines.items():
             self._update_mix(line)
             backlog = line.backlog
-            allowed = self.world.export_share(self.region, region)
-            shipped = min(line.inventory, backlog * allowed)
-            line.blocked = backlog * (1.0 - allowed)
+            shipped = min(line.inventory, backlog)
             line.shipped = shipped
             if shipped <= 0.0:
                 continue
@@ -277,9 +293,8 @@ class Chipmaker(Firm):
         """Make what backlog and the stock target ask for, as far as capacity goes; pay wafers and packaging."""
         needs = {}
         for region, line in self.lines.items():
-            open_backlog = line.backlog * self.world.export_share(self.region, region)
             target = self.spec.inventory_months * line.shipped
-            needs[region] = max(open_backlog + target - line.inventory, 0.0) / line.perf
+            needs[region] = max(line.backlog + target - line.inventory, 0.0) / line.perf
         total = math.fsum(needs.values())
         scale = min(1.0, self.capacity * self.world.capacity_factor(self.agent_id) / total) if total > 0.0 else 0.0
         self.produced = total * scale
@@ -291,14 +306,15 @@ class Chipmaker(Firm):
             for key, share in line.mix(self.world.month).items():
                 line.cumulative[key] += units * share
             self.pay("wafers", "wafers", cost, "financial", units)
-            self._provide_for_excess_stock(region, line)
+            self._provide_for_excess_stock(line)
 
-    def _provide_for_excess_stock(self, region: str, line: Line) -> None:
-        """Write down stock beyond some months of sales and orders, as accounts require: how margins break in a glut."""
-        expected = self.spec.provision_months * line.shipped + line.backlog * self.world.export_share(
-            self.region, region
-        )
-        if self.world.on("stock_provisions") and line.inventory > expected > 0.0:
+    def _provide_for_excess_stock(self, line: Line) -> None:
+        """Write down stock beyond some months of sales and orders, as accounts require: how margins break in a glut.
+
+        Stock that nobody may buy any more goes to nothing alike.
+        """
+        expected = self.spec.provision_months * line.shipped + line.backlog
+        if self.world.on("stock_provisions") and line.inventory > expected:
             excess = line.inventory_cost * (1.0 - expected / line.inventory) / 3.0
             line.inventory_cost -= excess
             self.books.cost_of_sales += excess

@@ -204,18 +204,16 @@ class Cloud(Firm):
     # --- decisions ---------------------------------------------------------------------------------------------
 
     def expected_user_cost(self) -> float:
-        """Return the user cost of the newest chips, USD per H100-equivalent hour.
+        """Return the user cost of the newest chips, USD per H100-equivalent hour sold.
 
-        P (1 + o) (r + 1/life) / (8760 u*) + power + operating cost + charges of own kinds of agents.
+        (P (1 + o) (r + 1/life) / 8760 + power + operating cost) / u*, and charges of own kinds of agents: racks
+        that are on cost power and operations whether their hours are sold or not (`meter`).
         """
         spec = self.spec
         quote = self.world.chip_quote(self.region)
         capital = quote.price * (1.0 + spec.overhead) * (spec.discount_rate + 1.0 / spec.life)
-        return (
-            capital / (8760.0 * spec.target_utilisation)
-            + (spec.power_price * quote.kilowatt + spec.operating_cost) / quote.performance
-            + self.world.charge(self.agent_id)
-        )
+        running = (spec.power_price * quote.kilowatt + spec.operating_cost) / quote.performance
+        return (capital / 8760.0 + running) / spec.target_utilisation + self.world.charge(self.agent_id)
 
     def meter(self) -> None:
         """Work out what running the fleet costs this month, USD: power and operations, whole and per hour."""

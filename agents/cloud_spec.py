@@ -75,7 +75,7 @@ class CloudSpec(Parameters):
         ge=0,
         le=1,
         span=(0.05, 0.14),
-        doc="power all-in; 0.13 USD per H100-hour at 1.73 kW",
+        doc="power all-in, idle hours alike; 0.13 USD per H100-hour at 1.73 kW",
     )
     operating_cost: float = param(
         0.40,
@@ -84,7 +84,7 @@ class CloudSpec(Parameters):
         ge=0,
         le=5,
         span=(0.3, 0.7),
-        doc="staff, repair, space",
+        doc="staff, repair, space, idle hours alike: 0.53 USD per hour sold at u*",
     )
     target_utilisation: float = param(
         0.75,

@@ -42,6 +42,11 @@ class ExpectationSpec(Parameters):
     )
 
 
+def coloured(growth: float, sentiment: float) -> float:
+    """Return the growth expected in this mood: optimists see more growth and less decline, pessimists the reverse."""
+    return growth * sentiment if growth > 0.0 else growth / sentiment
+
+
 class Trend:
     """Level and growth of one series, smoothed; forecasts with a trend that fades (with a window: the mean of it)."""
 
@@ -75,12 +80,12 @@ class Trend:
         return surprise
 
     def forecast(self, months_ahead: float, sentiment: float = 1.0) -> float:
-        """Return the level expected `months_ahead` from now: D (1 + S g) to the power phi + phi^2 + ...
+        """Return the level expected `months_ahead` from now: D (1 + g_S) to the power phi + phi^2 + ...
 
-        The damped multiplicative trend of Taylor (2003): an additive one under-orders for ever where levels
-        grow by several per cent a month.
+        g_S is the trend coloured by sentiment. The damped multiplicative trend of Taylor (2003): an additive one
+        under-orders for ever where levels grow by several per cent a month.
         """
         phi = self.spec.damping
         steps = phi * (1.0 - phi**months_ahead) / (1.0 - phi) if phi < 1.0 else months_ahead
-        growth = max(1.0 + sentiment * self.growth, 0.5)
+        growth = max(1.0 + coloured(self.growth, sentiment), 0.5)
         return self.level * math.exp(steps * math.log(growth))

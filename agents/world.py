@@ -239,10 +239,6 @@ class World(Protocol):
         """Return a chipmaker's smoothed share of accelerator sales in a region."""
         ...
 
-    def export_share(self, home: str, region: str) -> float:
-        """Return the share of orders from `region` that export rules let through, leakage included."""
-        ...
-
     def capacity_factor(self, firm: str) -> float:
         """Return the share of a firm's capacity that events leave it."""
         ...

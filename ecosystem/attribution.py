@@ -36,7 +36,7 @@ RETAINED = "retained"
 DIRECT = "direct"
 INTEGRATED = "integrated"
 
-KEPT = frozenset({RETAINED, "dividends", "buybacks", "tax"})
+KEPT = frozenset({RETAINED, "dividends", "tax"})
 """Where money ends that a tier kept for itself, its owners, or the state's share of its profit."""
 
 _DUST = 1e-12

@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from agents.expectations import coloured
 from agents.firm import Firm
 from agents.investors import annuity, efficiency_news, sentiment_step
 
@@ -62,7 +63,7 @@ class Equity:
 
     def _fundamental(self, firm: Firm) -> float:
         profit = MATURE_SHARE * max(firm.smoothed_gross, 0.1 * firm.smoothed_revenue)
-        growth = min(max(firm.revenue_growth, -0.03) * self.chain.sentiment, 0.06)
+        growth = min(coloured(max(firm.revenue_growth, -0.03), self.chain.sentiment), 0.06)
         views = self.chain.spec.investors[firm.region]
         own = profit * annuity(growth, views.growth_fade, views.discount_rate)
         return own + self._other_pool(firm)

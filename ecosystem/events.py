@@ -71,13 +71,19 @@ class OpenWeightsRelease(_Event):
 
 
 class ExportControl(_Event):
-    """Chips made in `home` may no longer be sold in `region`; a part leaks at a premium."""
+    """Chips made in `home` may no longer be sold in `region`; a part of the orders leaks at a premium."""
 
     kind: Literal["export_control"]
     home: str = param(unit="region", source="scenario", role="fact", doc="home region of the chipmakers it binds")
     region: str = param(unit="region", source="scenario", role="fact", doc="region that may not be supplied")
     leakage: float = param(
-        0.15, unit="1", source="judgement", ge=0, le=1, span=(0, 0.4), doc="share of orders that gets through"
+        0.15,
+        unit="1",
+        source="judgement",
+        ge=0,
+        le=1,
+        span=(0, 0.4),
+        doc="share of orders that gets through: of those on hand when it starts and of those placed later",
     )
     grey_premium: float = param(
         0.3,
@@ -298,5 +304,6 @@ class Timeline:
                     chain.open_interaction(event.region, event.commission, event.willingness)
                 case _:
                     pass
+        chain.chips.enforce()
         for shock in self.shocks:
             chain.spread_efficiency(shock)

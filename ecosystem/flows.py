@@ -34,16 +34,12 @@ _SALES = (
     "api_calls",
     "commission",
     "revenue_share",
-    "self_hosting",
     "own_use",
-    "listings",
-    "models",
 )
 _COSTS = (
     "wafers",
     "power",
     "staff",
-    "research",
     "media",
     "store_fees",
     "publishers",
@@ -51,13 +47,12 @@ _COSTS = (
     "tax",
 )
 _FUNDING = ("equity", "debt", "parent_funding", "fund_inflow")
-_PAYOUTS = ("interest", "principal", "dividends", "buybacks")
+_PAYOUTS = ("interest", "principal", "dividends")
 
 STANDARD_KINDS: tuple[Kind, ...] = (
     Kind("accelerators", operating=True, capital=True),
     Kind("on_premise", operating=True, capital=True),
     Kind("buildings", capital=True),
-    Kind("capacity", capital=True),
     Kind("asset_sale", capital=True),
     *(Kind(name, operating=True) for name in _SALES),
     *(Kind(name) for name in _COSTS),

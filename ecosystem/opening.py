@@ -72,8 +72,6 @@ def _open_enterprises(chain: "ValueChain") -> None:
                 spending[lab_id, lab_id, "large"] = revenue * lab.spec.large_revenue
                 spending[lab_id, lab_id, "small"] = revenue * (1.0 - lab.spec.large_revenue)
         segment.open(offers, {k: v for k, v in spending.items() if v > 0.0})
-    for segment in chain.enterprises.values():
-        segment.volume = segment.opening_volume
 
 
 def _solve_tokens(chain: "ValueChain") -> list[Plug]:

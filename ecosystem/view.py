@@ -237,10 +237,6 @@ class WorldView:
         """Return a chipmaker's share of sales in a region."""
         return self.chips.shares.get((region, chipmaker), 0.0)
 
-    def export_share(self, home: str, region: str) -> float:
-        """Return the share of orders that export rules let through."""
-        return self.chips.export_share(home, region)
-
     def capacity_factor(self, firm: str) -> float:
         """Return the share of capacity that events leave."""
         return self.timeline.capacity.get(firm, 1.0)

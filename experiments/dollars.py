@@ -10,10 +10,8 @@ if TYPE_CHECKING:
 KEPT = tuple(f"kept by {tier}" for tier in TIER_ORDER)
 OUTSIDE = {
     "staff": "wages",
-    "research": "wages",
     "wafers": "making chips",
     "equipment": "making chips",
-    "capacity": "making chips",
     "power": "power and buildings",
     "buildings": "power and buildings",
     "media": "media, stores, publishers",

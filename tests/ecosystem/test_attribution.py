@@ -14,7 +14,7 @@ from ecosystem.attribution import (
 from ecosystem.flows import Flows
 from ecosystem.ledger import Ledger
 
-SINKS = ("wafers", "power", "staff", "overhead", "tax", "buybacks", "interest", "store_fees", "media")
+SINKS = ("wafers", "power", "staff", "overhead", "tax", "dividends", "interest", "store_fees", "media")
 
 FINAL: Finality = {
     ("households", "subscriptions"): "services",
@@ -34,7 +34,7 @@ neocloud      chips        accelerators   1.40
 chips         wafers       wafers         4.25
 chips         staff        staff          1.85
 chips         tax          tax            1.15
-chips         buybacks     buybacks       2.60
+chips         dividends    dividends      2.60
 enterprises   cloud_west   hours          1.00
 parents       cloud_west   own_use        2.00
 parents       cloud_west   parent_funding 9.02

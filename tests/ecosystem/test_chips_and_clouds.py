@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
+from agents.cloud import HOURS
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
 
 REGION = "west"
 
 
-def chain_of(months: int, scenario: str = "toy", **overrides: Any) -> ValueChain:
-    """Run a scenario without events and sampling for some months."""
-    calm: dict[str, Any] = {"sampling": False, "events": {}} | overrides
+def chain_of(months: int, overrides: dict[str, Any] | None = None, scenario: str = "toy") -> ValueChain:
+    """Run a scenario without events and sampling, but with `overrides`, for some months."""
+    calm = {"sampling": False, "events": {}} | (overrides or {})
     chain = ValueChain(Spec.load(scenario).with_overrides(calm))
     for _ in range(months):
         chain.step()
@@ -47,3 +48,98 @@ def test_a_fleet_that_is_sold_is_written_off_when_the_last_of_it_retires() -> No
     buyer.take_over(seller, 1e6)
     added = {due: math.fsum(e for _, _, e in buyer.cohorts[due]) - before.get(due, 0.0) for due in bought}
     assert math.fsum(each * (due - chain.month - 1) for due, each in added.items()) == pytest.approx(1e6)
+
+
+# --- the cost of hours ----------------------------------------------------------------------------------------
+
+
+def test_at_user_cost_and_target_utilisation_a_cloud_of_the_newest_chips_breaks_even() -> None:
+    chain = chain_of(0)
+    cloud = chain.clouds["neo"]
+    quote = chain.chip_quote(REGION)
+    spec, units = cloud.spec, 1000.0
+    cloud.fleet = {quote.accelerator: units * quote.performance}
+    cloud.size = units * quote.performance
+    cloud.meter()
+    chips = quote.price * cloud.size * (1.0 + spec.overhead)
+    capital = chips * (spec.discount_rate + 1.0 / spec.life) / 12.0
+    sold = spec.target_utilisation * cloud.size * HOURS
+    assert sold * cloud.expected_user_cost() == pytest.approx(capital + cloud.running_cost)
+
+
+# --- stocks ---------------------------------------------------------------------------------------------------
+
+
+def test_chips_that_may_no_longer_be_sold_are_written_down() -> None:
+    chain = chain_of(2, {"events.control": control(2, 0.0)})
+    line = chain.chipmakers["alpha"].lines[REGION]
+    at_cost = line.inventory_cost
+    assert at_cost > 0.0
+    for _ in range(12):
+        chain.step()
+    assert line.inventory > 0.0
+    assert line.inventory_cost < 0.01 * at_cost
+
+
+# --- export rules ---------------------------------------------------------------------------------------------
+
+
+def control(month: int, leakage: float, **more: Any) -> dict[str, Any]:
+    """Return an export control that binds every chipmaker of `toy`."""
+    return {"kind": "export_control", "month": month, "home": REGION, "region": REGION, "leakage": leakage} | more
+
+
+def test_an_export_control_applies_its_leakage_to_the_order_book_once() -> None:
+    chain = chain_of(2, {"events.control": control(2, 0.25)})
+    free = chain_of(2)
+    for each in (chain, free):
+        each.events()
+    for maker, agent in chain.chipmakers.items():
+        assert agent.lines[REGION].backlog == pytest.approx(0.25 * free.chipmakers[maker].lines[REGION].backlog)
+    for cloud in chain.clouds:
+        assert chain.clouds[cloud].on_order == pytest.approx(0.25 * free.clouds[cloud].on_order)
+
+
+def test_an_export_control_applies_its_leakage_to_new_orders_once() -> None:
+    chain = chain_of(3, {"events.control": control(2, 0.25)})
+    assert math.fsum(chain.chips.split("hyper", REGION, 100.0).values()) == pytest.approx(25.0)
+    backlogs = {maker: agent.lines[REGION].backlog for maker, agent in chain.chipmakers.items()}
+    chain.events()
+    for maker, agent in chain.chipmakers.items():
+        line = agent.lines[REGION]
+        assert line.backlog == backlogs[maker]
+        agent.deliver()
+        assert line.shipped == pytest.approx(min(line.shipped + line.inventory, backlogs[maker]))
+
+
+def test_orders_that_export_rules_stop_go_to_chipmakers_that_they_do_not_bind() -> None:
+    overrides = {"events.h20_licence": control(1, 0.25) | {"region": "china"}}
+    chain = chain_of(2, overrides, "2025")
+    before = chain_of(0, scenario="2025").chips.split("alibaba_cloud", "china", 100.0)
+    after = chain.chips.split("alibaba_cloud", "china", 100.0)
+    assert math.fsum(after.values()) == pytest.approx(100.0)
+    assert after["nvidia"] < 0.4 * before["nvidia"]
+    assert after["huawei"] > before["huawei"]
+
+
+@pytest.mark.parametrize("buyer", ["hyper", "office", "compute.west"])
+def test_every_buyer_of_leaked_chips_pays_the_premium_to_intermediaries(buyer: str) -> None:
+    chain = chain_of(0, {"events.control": control(0, 0.5, grey_premium=0.3), "lab.office.boxes": 10.0})
+    chain.events()
+    chain.chips.deliver("alpha", buyer, REGION, {"H100_SXM": 1.0}, 100.0, 1e6)
+    chain.ledger.close_month()
+    flows = chain.ledger.flows(0, 0)
+    paid: dict[str, float] = {}
+    for payee, amount in zip(flows.payee, flows.amount, strict=True):
+        account = flows.accounts[payee].id
+        paid[account] = paid.get(account, 0.0) + amount
+    assert paid["alpha"] == pytest.approx(1e6)
+    assert paid["intermediaries"] == pytest.approx(3e5)
+
+
+def test_the_quote_of_a_bound_region_includes_the_premium() -> None:
+    chain = chain_of(1, {"events.control": control(1, 0.5, grey_premium=0.3)})
+    before = chain.chip_quote(REGION).price
+    chain.events()
+    chain.chips.quote()
+    assert chain.chip_quote(REGION).price == pytest.approx(1.3 * before)

@@ -215,6 +215,12 @@ def test_order_variance_of_the_bullwhip(lead: int, window: int) -> None:
     assert ratio == pytest.approx(1.0 + 2.0 * lead / window + 2.0 * (lead / window) ** 2, rel=0.02)
 
 
+@pytest.mark.parametrize("growth", [0.03, -0.03])
+def test_optimists_expect_more_in_growth_and_in_decline(growth: float) -> None:
+    trend = Trend(100.0, growth, ExpectationSpec())
+    assert trend.forecast(12.0, 0.5) < trend.forecast(12.0) < trend.forecast(12.0, 1.5)
+
+
 # --- the Jevons limit ----------------------------------------------------------------------------------------------
 
 FROZEN = (
