@@ -109,10 +109,9 @@ class App(Firm):
         What a change costs once has to pay back within a year.
         """
         now = (self.supply.mode, self.supply.supplier)
-        here = quotes.ways.index(now) if now in quotes.ways else None
-        change = {mode: self._switching_cost(mode) for mode in SUPPLY_MODES}
-        one_off = np.array([change[mode] for mode, _ in quotes.ways])
-        possible = (one_off < self.cash) & np.array([mode in modes for mode, _ in quotes.ways])
+        here = quotes.place.get(now)
+        one_off = np.array([self._switching_cost(mode) for mode in SUPPLY_MODES])[quotes.mode]
+        possible = (one_off < self.cash) & np.array([mode in modes for mode in SUPPLY_MODES])[quotes.mode]
         lost = -quotes.quality
         if here is not None:
             one_off[here], possible[here] = 0.0, True

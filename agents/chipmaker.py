@@ -103,7 +103,10 @@ class Line:
 
     def enter(self, buyer: str, quantity: float, price: float) -> None:
         """Put an order into the book."""
-        self.book.setdefault(buyer, Order()).add(quantity, price)
+        order = self.book.get(buyer)
+        if order is None:
+            order = self.book[buyer] = Order()
+        order.add(quantity, price)
 
     def mix(self, month: int) -> dict[str, float]:
         """Return the share of each product in units made this month: each ramps up over its predecessors."""

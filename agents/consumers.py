@@ -196,7 +196,7 @@ class Consumers(EconomicAgent):
         left_option = self._held(left, trial)
         redrawn = total_of_rows(left_option * shares[:, :-1])
         self._moves = _Moves(
-            joins=total_of_rows(arrived)[:-1] - redrawn + bought @ trial,
+            joins=total_of_rows(arrived)[:-1] - redrawn + trial @ bought,
             leavers=total_of_rows(left_option) - redrawn,
             acquired=bought,
             surplus=float(total_of_columns(self.people) @ surplus),
@@ -264,7 +264,7 @@ class Consumers(EconomicAgent):
 
     def _held(self, people: Array, trial: Matrix) -> Array:
         """Return people (R, O) by the option they hold, those in a trial class by `trial`, of `_trial_tiers`."""
-        options = trial.shape[1]
+        options = trial.shape[0]
         held = by_column(people[:, options + 1 :], trial)
         held += people[:, :options]
         return held
@@ -338,5 +338,5 @@ def _entry_tiers(offers: ConsumerOffers, apps: int) -> Index:
 
 
 def _trial_tiers(entry: Index, options: int) -> Matrix:
-    """Return the (A, O) matrix that is 1 at the entry tier of each app; closed apps have a row of zeros."""
+    """Return the (O, A) matrix that is 1 at the entry tier of each app; closed apps have a column of zeros."""
     return membership(entry, options)

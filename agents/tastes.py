@@ -132,7 +132,7 @@ def build_strata(
 
 
 def membership(app: Index, apps: int) -> Matrix:
-    """Return the (O, A) matrix that is 1 where the option belongs to the app; nowhere for an `app` of -1.
+    """Return the (A, O) matrix that is 1 where the option belongs to the app; nowhere for an `app` of -1.
 
     Read-only, for it is remembered.
     """
@@ -146,15 +146,15 @@ def _membership(app: bytes, apps: int) -> Matrix:
         from scipy.sparse import csr_array  # slow to import, and small markets do without
 
         rows = (columns >= 0).nonzero()[0]
-        return csr_array((np.ones(len(rows)), (rows, columns[rows])), shape=(len(columns), apps))
+        return csr_array((np.ones(len(rows)), (rows, columns[rows])), shape=(len(columns), apps)).T
     matrix = np.vstack([np.eye(apps), np.zeros(apps)])[columns]
     matrix.flags.writeable = False
-    return matrix
+    return matrix.T
 
 
-def by_column(amounts: Array, matrix: Matrix) -> Array:
-    """Return the product, column by column in memory."""
-    return np.asarray((matrix.T @ amounts.T).T)
+def by_column(amounts: Array, into: Matrix) -> Array:
+    """Return amounts (..., C) added up by the matrix `into` (D, C) to (..., D), column by column in memory."""
+    return np.asarray((into @ amounts.T).T)
 
 
 def of_options(amounts: Array, app: Index) -> Array:

@@ -61,10 +61,13 @@ class ChipQuote(NamedTuple):
 class SupplyQuotes:
     """Every way for an app to get its tokens, (mode, supplier) in order, and what a month at its own volume would be.
 
-    `cost` in USD and `quality` have an entry for each way, (n,).
+    `place`: where each way is. `mode` (an index of `SUPPLY_MODES`), `cost` in USD and `quality` have an entry for each
+    way, (n,).
     """
 
     ways: list[tuple[SupplyMode, str]]
+    place: dict[tuple[SupplyMode, str], int]
+    mode: NDArray[np.intp]
     cost: NDArray[np.float64]
     quality: NDArray[np.float64]
 

@@ -1,6 +1,7 @@
 """The market for accelerator-hours: contracts first, then spot; whoever comes short waits."""
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from agents.cloud import HOURS
@@ -34,13 +35,14 @@ class HoursMarket:
             asked = self.requests[cloud]
             asked[buyer] = asked.get(buyer, 0.0) + hours
 
-    def ask_region(self, region: str, buyer: str, hours: float) -> None:
-        """Ask the clouds of a region in proportion to their size and cheapness."""
+    def ask_region(self, region: str, wanted: Mapping[str, float]) -> None:
+        """Ask the clouds of a region in proportion to their size and cheapness; `wanted`: hours by buyer."""
         clouds = [c for c in self.chain.clouds.values() if c.alive and c.region == region]
         weights = {c.agent_id: c.size * c.rent**-3.0 for c in clouds}
         total = math.fsum(weights.values())
-        for cloud, weight in weights.items():
-            self.ask(cloud, buyer, hours * weight / total)
+        for buyer, hours in wanted.items():
+            for cloud, weight in weights.items():
+                self.ask(cloud, buyer, hours * weight / total)
 
     def contracted(self) -> dict[str, list[float]]:
         """Return the hours of every customer's contracts with living clouds."""

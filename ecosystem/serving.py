@@ -57,7 +57,10 @@ class Serving:
                     target[1] += mtok[1]
                     target[2] += mtok[2]
             else:
-                self._self_host(app, tokens)
+                self.self_hosted[app_id] = max(self._hours_to_host(app, tokens), chain.minimum_hours)
+        for region in chain.spec.regions:
+            there = {app_id: hours for app_id, hours in self.self_hosted.items() if chain.apps[app_id].region == region}
+            chain.hours.ask_region(region, there)
         self._enterprise_tokens()
 
     def _tokens_of(self, app: "App") -> dict[tuple[LargeOrSmall, bool], Mtok]:
@@ -78,8 +81,8 @@ class Serving:
             mtok[2] += factor * mix[2]
         return tokens
 
-    def _self_host(self, app: "App", tokens: dict[tuple[LargeOrSmall, bool], Mtok]) -> None:
-        """Ask the region's clouds for the hours that a self-hosting app needs."""
+    def _hours_to_host(self, app: "App", tokens: dict[tuple[LargeOrSmall, bool], Mtok]) -> float:
+        """Return the hours that the tokens of a self-hosting app take."""
         chain = self.chain
         size: LargeOrSmall
         hours = 0.0
@@ -89,9 +92,7 @@ class Serving:
                 (amount[0], amount[1], amount[2]),
                 chain.tokens.self_hosted(app.region, app.supply.supplier, used),
             )
-        hours = max(hours, chain.minimum_hours)
-        self.self_hosted[app.agent_id] = hours
-        chain.hours.ask_region(app.region, app.agent_id, hours)
+        return hours
 
     def _enterprise_tokens(self) -> None:
         """Add what enterprises buy from labs and from hosts of open weights."""

@@ -387,11 +387,13 @@ def read_scenario(path: Path) -> dict[str, Any]:
     return _merged(read_scenario(scenario_path(base)), data)
 
 
-def _in_order(data: Any) -> Any:
+def _in_order(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return plain data with every table in the order of its keys."""
-    if isinstance(data, Mapping):
-        return {key: _in_order(data[key]) for key in sorted(data, key=str)}
-    return data
+    ordered = {}
+    for key in sorted(table, key=str):
+        value = table[key]
+        ordered[key] = _in_order(value) if isinstance(value, Mapping) else value
+    return ordered
 
 
 def _merged(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

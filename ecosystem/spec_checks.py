@@ -12,14 +12,17 @@ if TYPE_CHECKING:
 
 def check_amounts(node: Any, path: str = "") -> None:
     """Refuse a negative amount in any table of numbers (fleets, purchases, shares by firm); ValueError."""
-    inner = {name: getattr(node, name) for name in type(node).model_fields} if isinstance(node, BaseModel) else node
-    if not isinstance(inner, dict):
-        return
-    for name, value in inner.items():
-        where = f"{path}.{name}" if path else str(name)
-        if isinstance(node, dict) and isinstance(value, int | float) and value < 0.0:
-            raise ValueError(f"{where}: {value:g} is negative; amounts in this table are 0 or more")
-        check_amounts(value, where)
+    table = isinstance(node, dict)
+    for name, value in (node if table else vars(node)).items():
+        if isinstance(value, int | float):
+            if table and value < 0.0:
+                raise ValueError(f"{_joined(path, name)}: {value:g} is negative; amounts in this table are 0 or more")
+        elif isinstance(value, dict | BaseModel):
+            check_amounts(value, _joined(path, name))
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else str(name)
 
 
 def named_cards(spec: "Spec") -> list[tuple[str, str, list[str]]]:

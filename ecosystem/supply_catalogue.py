@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agents.world import SupplyMode, SupplyQuotes, TokenOffer
+from agents.world import SUPPLY_MODES, SupplyMode, SupplyQuotes, TokenOffer
 from ecosystem.token_costs import dot
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class SupplyCatalogue:
                     self.ways.append(("self_host", lab_id))
                     columns.append(hours)
                     qualities.append((lab.models["large"].quality, lab.models["small"].quality))
+        self._place = {way: i for i, way in enumerate(self.ways)}
+        self._mode = np.array([SUPPLY_MODES.index(mode) for mode, _ in self.ways], dtype=np.intp)
         self._classes = np.ascontiguousarray(np.array(columns, dtype=np.float64).reshape(-1, 2, 3).T)
         self._qualities = np.array(qualities, dtype=np.float64).reshape(-1, 2).T
 
@@ -54,4 +56,4 @@ class SupplyCatalogue:
             amount[self.sellers], quality[self.sellers] = dot(mix, self._own_hours), self._own_quality
         cost = amount * scale
         cost[self.sellers :] = np.maximum(cost[self.sellers :], self.minimum_hours) * self.spot
-        return SupplyQuotes(self.ways, cost, quality)
+        return SupplyQuotes(self.ways, self._place, self._mode, cost, quality)

@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from agents.lab import SIZES
+from agents.lab import SIZES, Lab
 from agents.world import LargeOrSmall, SupplyQuotes, TokenOffer, TokenPrice
 from ecosystem.supply_catalogue import SupplyCatalogue
 from ecosystem.token_costs import Hours, dot
@@ -36,6 +36,8 @@ class TokenMarket:
         self.mix = (
             (mix.input_share, mix.cached_share, 1.0 - mix.input_share - mix.cached_share) if mix else (0.45, 0.3, 0.25)
         )
+        self.at_war: dict[str, list[Lab]] = {}
+        """Labs at war by region, from one publication of prices to the next."""
 
     def publish(self) -> None:
         """Collect the offers of every region: labs that sell there, clouds there that host open weights."""
@@ -43,11 +45,14 @@ class TokenMarket:
         self._self_hosted = {}
         self._largest_cloud = {}
         self._catalogues = {}
+        self.at_war = {region: [] for region in chain.spec.regions}
         self.offers = {region: [] for region in chain.spec.regions}
         self._models = {region: [] for region in chain.spec.regions}
         for lab_id, lab in chain.labs.items():
             if not lab.alive:
                 continue
+            if lab.in_war:
+                self.at_war[lab.region].append(lab)
             large, small = (
                 TokenOffer(lab_id, lab_id, size, lab.models[size].price, lab.models[size].quality, lab.service)
                 for size in SIZES

@@ -329,16 +329,13 @@ class WorldView:
 
     def attack_price(self, lab: str) -> float:
         """Return the lowest price of a comparable rival at war in the lab's region (infinite where there is none)."""
-        own = self.labs[lab].models["large"]
+        attacked = self.labs[lab]
+        least = attacked.models["large"].quality - COMPARABLE
         return min(
             (
                 self.blend(rival.models["large"].price)
-                for rival in self.labs.values()
-                if rival.in_war
-                and rival.alive
-                and rival.region == self.labs[lab].region
-                and rival.agent_id != lab
-                and rival.models["large"].quality >= own.quality - COMPARABLE
+                for rival in self.tokens.at_war[attacked.region]
+                if rival.alive and rival is not attacked and rival.models["large"].quality >= least
             ),
             default=math.inf,
         )

@@ -88,10 +88,9 @@ class RunResult:
 
     def of(self, firm: str, name: str) -> Floats:
         """Return (months,) of one field of one firm."""
-        places = {info.id: i for i, info in enumerate(self.firm_list)}
-        if firm not in places:
-            raise KeyError(f"no firm {firm!r}; there are {', '.join(places)}")
-        found: Floats = self.field(name)[:, places[firm]]
+        if firm not in self._places:
+            raise KeyError(f"no firm {firm!r}; there are {', '.join(self._places)}")
+        found: Floats = self.field(name)[:, self._places[firm]]
         return found
 
     def name(self, account: str) -> str:
@@ -112,6 +111,10 @@ class RunResult:
     @cached_property
     def _names(self) -> dict[str, str]:
         return {firm.id: firm.name for firm in self.firm_list}
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {firm.id: i for i, firm in enumerate(self.firm_list)}
 
     @cached_property
     def _columns(self) -> dict[str, int]:
