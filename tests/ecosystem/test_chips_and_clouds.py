@@ -107,6 +107,22 @@ def test_chips_that_may_no_longer_be_sold_are_written_down() -> None:
     assert line.inventory_cost < 0.01 * at_cost
 
 
+# --- orders -----------------------------------------------------------------------------------------------
+
+
+def test_cancelled_orders_leave_the_order_trend() -> None:
+    chain, padded = chain_of(3), chain_of(3)
+    maker = padded.chipmakers["alpha"]
+    maker.take_order(REGION, "hyper", 5000.0)
+    maker.cancel_order(REGION, "hyper", 5000.0)
+    for each in (chain, padded):
+        each.chipmakers["alpha"].start_capacity()
+    assert maker.orders.level == pytest.approx(chain.chipmakers["alpha"].orders.level)
+    maker.cancel_order(REGION, "hyper", 1e12)
+    maker.start_capacity()
+    assert maker.orders.level >= 0.0
+
+
 # --- export rules ---------------------------------------------------------------------------------------------
 
 
