@@ -282,6 +282,3 @@ class CloudSpec(Parameters):
         doc="sales and administration at the opening; grows with the accelerators in the fleet",
     )
     cash: float = param(0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening")
-    payout: float = param(
-        0.0, unit="1", source="judgement", ge=0, le=1, doc="share of net profit paid out", span=(0, 1)
-    )
