@@ -137,9 +137,7 @@ class Chipmaker(Firm):
         self.produced = 0.0
         self.lead_time = spec.backlog_months
         self.tooling = 0.0
-        self.cancelled = 0.0
         self.opening_revenue = math.fsum(spec.opening_sales.values())
-        self._starts = 0.0
         self._prices: dict[str, tuple[float, float]] = {}
         self._backlog_prices: dict[str, list[float]] = {}
 
@@ -225,7 +223,7 @@ class Chipmaker(Firm):
             return 0.0, 0.0
         taken = min(quantity, order.quantity)
         value = order.take(taken, newest=True)
-        self.cancelled += taken
+        self.lines[region].ordered -= taken
         return taken, value
 
     def admit(self, region: str, share: float) -> dict[str, float]:
@@ -323,10 +321,13 @@ class Chipmaker(Firm):
             self.books.cost_of_sales += excess
 
     def start_capacity(self) -> None:
-        """Start capacity for the orders expected when it will be ready, less a part of what is already coming."""
+        """Start capacity for the orders expected when it will be ready, less a part of what is already coming.
+
+        Orders are net of cancellations, which tell that some of them were padding.
+        """
         spec = self.spec
         ordered = math.fsum(line.ordered / line.perf for line in self.lines.values())
-        self.orders.observe(ordered)
+        self.orders.observe(max(ordered, 0.0))
         self.capacity += math.fsum(units for due, units in self.pipeline if due <= self.world.month)
         self.pipeline = [(due, units) for due, units in self.pipeline if due > self.world.month]
         backlog = math.fsum(line.backlog / line.perf for line in self.lines.values())
@@ -334,10 +335,10 @@ class Chipmaker(Firm):
         coming = math.fsum(units for _, units in self.pipeline)
         rest = spec.rest_lead_time * self.capacity
         expected = self.orders.forecast(spec.construction_months, self.world.sentiment) + (backlog - rest) / 24.0
-        self._starts = max(spec.start_speed * (expected - self.capacity - spec.supply_line * coming), 0.0)
-        cost = spec.capacity_cost * self._starts
-        if self._starts > 0.0 and cost < 0.5 * self.cash:
-            self.pipeline.append((self.world.month + spec.construction_months, self._starts))
+        starts = max(spec.start_speed * (expected - self.capacity - spec.supply_line * coming), 0.0)
+        cost = spec.capacity_cost * starts
+        if starts > 0.0 and cost < 0.5 * self.cash:
+            self.pipeline.append((self.world.month + spec.construction_months, starts))
             self.tooling += cost
             self.pay("equipment", "equipment", cost, "capex")
         for line in self.lines.values():

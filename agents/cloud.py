@@ -63,6 +63,7 @@ class Cloud(Firm):
         self.demand = Trend(0.0, 0.0, world.expectation)
         self.utilisation = spec.target_utilisation
         self.size_growth = 1.0
+        self.accelerators = self.opening_accelerators = 0.0
         self.running_cost = 0.0
         self.floor = 0.0
         self.spot_price = spec.rent
@@ -104,6 +105,8 @@ class Cloud(Firm):
             self.leaving[months - age] = self.size * weight / total
         self.depreciation = sum(each for cohort in self.cohorts.values() for _, _, each in cohort)
         self.book_value = self.spec.book_value * self.size
+        self.meter()
+        self.opening_accelerators = self.accelerators
         self.hours_sold = self.hours_asked = hours
         self.utilisation = hours / self.capacity
         self.demand = Trend(hours, growth, self.world.expectation)
@@ -216,7 +219,7 @@ class Cloud(Firm):
         return (capital / 8760.0 + running) / spec.target_utilisation + self.world.charge(self.agent_id)
 
     def meter(self) -> None:
-        """Work out what running the fleet costs this month, USD: power and operations, whole and per hour."""
+        """Count accelerators; work out what running them costs this month, USD: power and operations, and per hour."""
         spec = self.spec
         accelerators = kilowatts = 0.0
         performance, kilowatt = self.world.performance, self.world.kilowatts
@@ -224,6 +227,7 @@ class Cloud(Firm):
             units = size / performance[accelerator]
             accelerators += units
             kilowatts += units * kilowatt[accelerator]
+        self.accelerators = accelerators
         self.running_cost = HOURS * (spec.power_price * kilowatts + spec.operating_cost * accelerators)
         self.floor = self.running_cost / max(self.size * HOURS, 1.0) + self.world.charge(self.agent_id)
 
@@ -360,10 +364,14 @@ class Cloud(Firm):
         return self.hours_sold
 
     def settle(self) -> None:
-        """Pay power, operations, staff, own-silicon development, interest and principal; depreciate."""
+        """Pay power, operations, staff, own-silicon development, interest and principal; depreciate.
+
+        Staff grows with the accelerators in the fleet, and shrinks with them to no less than half of the opening's.
+        """
         spec = self.spec
+        self.meter()
         self.pay("power", "power", self.running_cost, "cost_of_sales")
-        self.pay("staff", "staff", spec.staff * max(self.hours_sold / max(self.demand.level, 1.0), 0.5), "staff")
+        self.pay("staff", "staff", spec.staff * max(self.accelerators / self.opening_accelerators, 0.5), "staff")
         self.books.depreciation += self.depreciation
         self.book_value = max(self.book_value - self.depreciation, 0.0)
         if self.own_silicon_from is not None and not self.own_silicon_ready and spec.own_silicon_delay:

@@ -58,14 +58,14 @@ class CloudSpec(Parameters):
     overhead: float = param(
         0.5,
         unit="1",
-        source="F-K12",
+        source="judgement",
         ge=0,
         le=3,
         span=(0.3, 0.7),
         doc="o: buildings and network per dollar of chips",
     )
     discount_rate: float = param(
-        0.10, unit="1/year", source="F-K11", ge=0, le=1, span=(0.06, 0.15), doc="r: cost of capital"
+        0.10, unit="1/year", source="judgement", ge=0, le=1, span=(0.06, 0.15), doc="r: cost of capital"
     )
     life: int = param(5, unit="years", source="F-K11", ge=2, le=10, span=(3, 6), doc="useful life of an accelerator")
     power_price: float = param(
@@ -89,7 +89,7 @@ class CloudSpec(Parameters):
     target_utilisation: float = param(
         0.75,
         unit="1",
-        source="F-K12",
+        source="judgement",
         gt=0,
         lt=1,
         span=(0.6, 0.9),
@@ -161,7 +161,7 @@ class CloudSpec(Parameters):
     rent_decline: float = param(
         0.05,
         unit="1/year",
-        source="F-K12: 2.9 to 2.3 USD in a year",
+        source="judgement, well below the 21 % that F-K12 saw in a year (2.9 to 2.3 USD)",
         ge=0,
         lt=1,
         span=(0, 0.3),
@@ -273,8 +273,12 @@ class CloudSpec(Parameters):
         role="fact",
         doc="hours rented from resellers at the opening to serve own customers",
     )
-    staff: float = param(0.0, unit="USD/month", source="judgement", ge=0, role="fact", doc="sales and administration")
-    cash: float = param(0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening")
-    payout: float = param(
-        0.0, unit="1", source="judgement", ge=0, le=1, doc="share of net profit paid out", span=(0, 1)
+    staff: float = param(
+        0.0,
+        unit="USD/month",
+        source="judgement",
+        ge=0,
+        role="fact",
+        doc="sales and administration at the opening; grows with the accelerators in the fleet",
     )
+    cash: float = param(0.0, unit="USD", source="opening balance", ge=0, role="fact", doc="cash at the opening")

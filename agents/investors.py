@@ -141,7 +141,7 @@ class Investors(EconomicAgent):
     def take_in(self) -> None:
         """Receive new money from savers."""
         inflow = self.spec.inflow * (1.0 + self.spec.inflow_growth) ** self.world.month
-        amount = inflow * self.world.inflow_factor(self.region) * self.world.sentiment
+        amount = inflow * self.world.inflow_factor() * self.world.sentiment
         self.world.ledger.pay("savers", self.agent_id, "fund_inflow", amount)
 
     def fund_rounds(self, candidates: list[Firm]) -> None:

@@ -375,6 +375,6 @@ class World(Protocol):
         """Return the uniform draw that decides whether an app takes up a way of earning."""
         ...
 
-    def inflow_factor(self, region: str) -> float:
+    def inflow_factor(self) -> float:
         """Return the factor that events put on investors' inflow."""
         ...

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from ecosystem.model import ValueChain
 
 
+OTHER_SUBSTITUTION = 4.0
+"""How fast buyers other than clouds shift to the cheaper chipmaker: as clouds do (judgement)."""
+
+
 class ChipMarket:
     """Links buyers of accelerators with chipmakers, region by region."""
 
@@ -90,7 +94,7 @@ class ChipMarket:
     def _preferences(self, buyer: str, region: str) -> dict[str, float]:
         """Return habit x relative price^-sigma of the chipmakers that sell in a region."""
         chain = self.chain
-        sigma = chain.clouds[buyer].spec.supplier_substitution if buyer in chain.clouds else 4.0
+        sigma = chain.clouds[buyer].spec.supplier_substitution if buyer in chain.clouds else OTHER_SUBSTITUTION
         weights = {}
         for chipmaker, habit in self.affinity[buyer].items():
             maker = chain.chipmakers[chipmaker]

@@ -70,7 +70,7 @@ class OpenWeightsRelease(_Event):
     )
 
 
-class ExportControl(_Event):
+class ExportControl(_Lasting):
     """Chips made in `home` may no longer be sold in `region`; a part of the orders leaks at a premium."""
 
     kind: Literal["export_control"]
@@ -260,7 +260,7 @@ class Timeline:
     def _take(self, event: Event, month: int) -> None:
         """Add one event's present effect."""
         match event:
-            case ExportControl() if event.month <= month < event.month + event.months:
+            case ExportControl() if event.active(month):
                 self.export[event.home, event.region] = event
             case FundingDrought() if event.active(month):
                 self.inflow *= event.factor

@@ -433,6 +433,6 @@ class WorldView:
             return None
         return math.fsum(a.last_streams.get(kind, 0.0) for a in peers) / users
 
-    def inflow_factor(self, region: str) -> float:
+    def inflow_factor(self) -> float:
         """Return the factor that events put on investors' inflow."""
         return self.timeline.inflow

@@ -50,7 +50,7 @@ def candidates(models: Sequence[str], accelerators: Sequence[str], tier: Tier) -
     widths: list[Formats] = []
     for i, card in enumerate(cards):
         for j, accelerator in enumerate(chips):
-            tried = layouts(tier, card, accelerator)
+            tried = layouts(tier, card)
             for weights in weight_formats(tier, card, accelerator):
                 widths.append(formats(accelerator, card, weights))
                 rows += [(i, j, len(widths) - 1, len(spreads) + k) for k in range(len(tried))]

@@ -112,7 +112,7 @@ def _choices(
     card: ModelCard, chip: Accelerator, tier: Tier, weights: str | None, spread: Layout | None
 ) -> list[tuple[str, Layout]]:
     widths = (weights,) if weights else weight_formats(tier, card, chip)
-    spreads = [spread] if spread else layouts(tier, card, chip)
+    spreads = [spread] if spread else layouts(tier, card)
     return [(width, shape) for width in widths for shape in spreads]
 
 

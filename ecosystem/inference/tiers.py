@@ -65,10 +65,9 @@ def weight_formats(tier: Tier, model: ModelCard, accelerator: Accelerator) -> tu
     return tuple(native)
 
 
-def layouts(tier: Tier, model: ModelCard, accelerator: Accelerator) -> list[Layout]:
-    """Candidate layouts: tensor parallelism inside the scale-up domain, and wide expert parallelism."""
-    widest = max(accelerator.scale_up_domain, 8)
-    spreads = [layout(tp=tp) for tp in (1, 2, 4, 8) if tp <= widest]
+def layouts(tier: Tier, model: ModelCard) -> list[Layout]:
+    """Candidate layouts: tensor parallelism inside a machine of eight, and wide expert parallelism."""
+    spreads = [layout(tp=tp) for tp in (1, 2, 4, 8)]
     spreads += [layout(tp=8, pp=2), layout(tp=8, pp=4)]
     for ranks in (2, 4, 8, 16, 32, 72, 144):
         if ranks <= min(tier.expert_ranks, model.experts):

@@ -53,6 +53,32 @@ def test_a_fleet_that_is_sold_is_written_off_when_the_last_of_it_retires() -> No
 # --- the cost of hours ----------------------------------------------------------------------------------------
 
 
+def test_staff_of_a_cloud_grows_with_its_accelerators() -> None:
+    chain = chain_of(1)
+    cloud = chain.clouds["hyper"]
+    staff = chain.spec.cloud["hyper"].staff
+    cloud.fleet = {accelerator: 3.0 * size for accelerator, size in chain.spec.cloud["hyper"].fleet.items()}
+    cloud.books.clear()
+    cloud.settle()
+    assert staff > 0.0
+    assert cloud.books.staff == pytest.approx(3.0 * staff)
+
+
+def test_own_silicon_takes_power_from_its_first_month() -> None:
+    chain = chain_of(1)
+    cloud = chain.clouds["hyper"]
+    for phase in (chain.events, chain.investment, chain.chip_phase, chain.cloud_phase):
+        phase()
+    before, size = cloud.running_cost, cloud.size
+    cloud.make_own_silicon(size)
+    cloud.books.clear()
+    cloud.settle()
+    quote = chain.chip_quote(REGION)
+    power = cloud.spec.power_price * quote.kilowatt + cloud.spec.operating_cost
+    added = HOURS * power * size / quote.performance
+    assert cloud.books.cost_of_sales == pytest.approx(before + added)
+
+
 def test_at_user_cost_and_target_utilisation_a_cloud_of_the_newest_chips_breaks_even() -> None:
     chain = chain_of(0)
     cloud = chain.clouds["neo"]
@@ -79,6 +105,22 @@ def test_chips_that_may_no_longer_be_sold_are_written_down() -> None:
         chain.step()
     assert line.inventory > 0.0
     assert line.inventory_cost < 0.01 * at_cost
+
+
+# --- orders -----------------------------------------------------------------------------------------------
+
+
+def test_cancelled_orders_leave_the_order_trend() -> None:
+    chain, padded = chain_of(3), chain_of(3)
+    maker = padded.chipmakers["alpha"]
+    maker.take_order(REGION, "hyper", 5000.0)
+    maker.cancel_order(REGION, "hyper", 5000.0)
+    for each in (chain, padded):
+        each.chipmakers["alpha"].start_capacity()
+    assert maker.orders.level == pytest.approx(chain.chipmakers["alpha"].orders.level)
+    maker.cancel_order(REGION, "hyper", 1e12)
+    maker.start_capacity()
+    assert maker.orders.level >= 0.0
 
 
 # --- export rules ---------------------------------------------------------------------------------------------
