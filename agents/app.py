@@ -53,8 +53,9 @@ class App(Firm):
         self.integrated_in: int | None = None
         self.exited_api_in: int | None = None
         self._offer: dict[str, float] = {}
+        self._in_force = (0.0, 0.0)
+        """Highest fee, USD, and ad load that users had during the month that `usage` tells of."""
         self._last: tuple[float, float, float, float] | None = None
-        self._trials: dict[str, float] = {}
         self._next_review = 6 + int(world.stream(f"review.{firm_id}").integers(0, 6))
 
     # --- supply: make or buy ---------------------------------------------------------------------------------
@@ -188,16 +189,16 @@ class App(Firm):
         self.api_price = api.price if isinstance(api, ApiSpec) else 0.0
 
     def _learn(self) -> None:
-        """Update the estimated responses from last month's own experiment."""
+        """Update the estimated responses from last month's own experiment, by the terms that were in force then."""
         usage = self.usage
-        fee = max(self.fees.values(), default=0.0)
-        now = (fee, self.ad_load, usage.paid_joins, usage.queries / max(usage.users, 1.0))
+        fee, load = self._in_force
+        now = (fee, load, usage.paid_joins, usage.queries / max(usage.users, 1.0))
         if self._last is not None:
             fee0, load0, joins0, intensity0 = self._last
             if fee0 > 0.0 and fee > 0.0 and joins0 > 0.0 and usage.paid_joins > 0.0 and fee != fee0:
                 self.price_response.observe(math.log(fee / fee0), math.log(usage.paid_joins / joins0), 0.1)
-            if intensity0 > 0.0 and now[3] > 0.0 and self.ad_load != load0:
-                self.load_response.observe(self.ad_load - load0, math.log(now[3] / intensity0), 0.02)
+            if intensity0 > 0.0 and now[3] > 0.0 and load != load0:
+                self.load_response.observe(load - load0, math.log(now[3] / intensity0), 0.02)
         self._last = now
 
     def _adjust_fees(self, dither: float) -> None:
@@ -270,6 +271,7 @@ class App(Firm):
         """Publish the offer."""
         self.fees = self._offer or self.fees
         self.ad_load = self._load
+        self._in_force = (max(self.fees.values(), default=0.0), self.ad_load)
 
     @property
     def sells_subscriptions(self) -> bool:

@@ -12,7 +12,7 @@ from agents.brands import fit_opening
 from agents.choice import BLOCKED, METERED, THROTTLED, ConsumerOffers
 from agents.consumers import ConsumerOutcome, Consumers
 from agents.earning import Usage
-from agents.monetisation import AdvertisingSpec, ApiSpec, CommissionSpec
+from agents.monetisation import AdvertisingSpec, ApiSpec
 from agents.world import AppDemand
 from ecosystem.spec import SpecError
 
@@ -186,17 +186,14 @@ class ConsumerMarket:
     def _measure(self, app: App) -> Usage:
         place = self.place[app.agent_id]
         ads = app.ways.get("ads")
-        free_only = (
-            isinstance(ads, AdvertisingSpec)
-            and ads.free_only
-            and not isinstance(app.ways.get("commission"), CommissionSpec)
-        )
+        free_only = isinstance(ads, AdvertisingSpec) and ads.free_only
         every = self._all
         return Usage(
             users=every["users"][place],
             payers=self._paid["users"][place],
             queries=every["queries"][place],
-            eligible=(self._free if free_only else every)["eligible"][place],
+            eligible=every["eligible"][place],
+            shown=(self._free if free_only else every)["eligible"][place],
             fees=every["fees"][place],
             metered=every["overage"][place],
             quality=self.chain.tokens.quality(app, app.tiers[0][1].model),
@@ -217,9 +214,7 @@ class ConsumerMarket:
             if app.alive and isinstance(ads, AdvertisingSpec) and app.ad_load > 0.0:
                 usage = self.usage(app)
                 months = self._selling_ads[app.agent_id] = self._selling_ads.get(app.agent_id, -1) + 1
-                inventories.append(
-                    Inventory(app.agent_id, usage.eligible, app.ad_load, usage.trust, ads.intent, months)
-                )
+                inventories.append(Inventory(app.agent_id, usage.shown, app.ad_load, usage.trust, ads.intent, months))
         self.chain.advertisers[self.region].buy(inventories)
 
     def plan_outside_calls(self) -> None:
