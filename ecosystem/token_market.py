@@ -7,6 +7,7 @@ from agents.lab import SIZES
 from agents.world import LargeOrSmall, SupplyQuotes, TokenOffer, TokenPrice
 from ecosystem.supply_catalogue import SupplyCatalogue
 from ecosystem.token_costs import Hours, dot
+from ecosystem.view import COMPARABLE
 
 if TYPE_CHECKING:
     from agents.app import App
@@ -25,8 +26,8 @@ class TokenMarket:
     def __init__(self, chain: "ValueChain") -> None:
         self.chain = chain
         self.offers: dict[str, list[TokenOffer]] = {}
-        self._by_price: dict[str, list[tuple[float, float, str]]] = {}
-        """Offers of each region from the cheapest on: price of a Mtok of enterprise traffic, quality, lab."""
+        self._by_price: dict[str, list[tuple[float, float]]] = {}
+        """Offers of each region from the cheapest on: price of a Mtok of enterprise traffic, quality."""
         self._models: dict[str, list[tuple[TokenOffer, TokenOffer]]] = {}
         self._self_hosted: dict[tuple[str, str, LargeOrSmall], Hours] = {}
         self._largest_cloud: dict[str, str] = {}
@@ -38,31 +39,34 @@ class TokenMarket:
         )
 
     def publish(self) -> None:
-        """Collect the offers of every region: labs that sell there, clouds there that host open weights."""
-        chain = self.chain
+        """Publish the offers of every region."""
         self._self_hosted = {}
         self._largest_cloud = {}
         self._catalogues = {}
-        self.offers = {region: [] for region in chain.spec.regions}
-        self._models = {region: [] for region in chain.spec.regions}
+        self.offers = self._offers_now()
+        for region, offers in self.offers.items():
+            own = [offer for offer in offers if offer.seller == offer.lab]
+            self._models[region] = list(zip(own[::2], own[1::2], strict=True))
+            self._by_price[region] = sorted((offer.price.blend(self.mix), offer.quality) for offer in offers)
+
+    def _offers_now(self) -> dict[str, list[TokenOffer]]:
+        """Return what is on sale by region: labs that sell there, large and small; clouds that host open weights."""
+        chain = self.chain
+        found: dict[str, list[TokenOffer]] = {region: [] for region in chain.spec.regions}
         for lab_id, lab in chain.labs.items():
             if not lab.alive:
                 continue
-            large, small = (
+            models = [
                 TokenOffer(lab_id, lab_id, size, lab.models[size].price, lab.models[size].quality, lab.service)
                 for size in SIZES
-            )
+            ]
             for region in lab.spec.sells_in:
-                self.offers[region] += (large, small)
-                self._models[region].append((large, small))
+                found[region] += models
         for cloud_id, cloud in chain.clouds.items():
             for lab_id, host in cloud.hosted.items():
-                if cloud.alive and host.active:
-                    self.offers[cloud.region].append(self._hosted(cloud_id, lab_id, host))
-        self._by_price = {
-            region: sorted((offer.price.blend(self.mix), offer.quality, offer.lab) for offer in offers)
-            for region, offers in self.offers.items()
-        }
+                if cloud.alive and host.active and chain.open_weights(lab_id):
+                    found[cloud.region].append(self._hosted(cloud_id, lab_id, host))
+        return found
 
     def _hosted(self, cloud: str, lab: str, host: "HostedModel") -> TokenOffer:
         size = host.spec.model
@@ -79,18 +83,21 @@ class TokenMarket:
         reserve = chain.reserve(lab)
         return hours * reserve * agent.rent_paid
 
-    def lowest_price(self, region: str, quality: float, but: str | None = None) -> float:
-        """Return the lowest price in a region of a model of some quality, those of a lab apart; infinite for none."""
-        offers = self._by_price.get(region, ())
-        return next((price for price, good, lab in offers if good >= quality and lab != but), math.inf)
+    def lowest_price(self, region: str, quality: float) -> float:
+        """Return the lowest price in a region of a model of some quality; infinite where there is none."""
+        return next((price for price, good in self._by_price.get(region, ()) if good >= quality), math.inf)
 
     def rival_price(self, lab: str, size: LargeOrSmall) -> float:
-        """Return the lowest price of a rival's model that is at most 0.1 worse, where the lab sells."""
-        chain = self.chain
-        own = chain.labs[lab].models[size]
-        lowest = [self.lowest_price(region, own.quality - 0.1, lab) for region in chain.labs[lab].spec.sells_in]
-        price = min(lowest, default=math.inf)
-        return price if price < math.inf else own.opening_blend * own.scale
+        """Return the lowest price that a rival asks now for a comparable model, where the lab sells."""
+        agent, offers = self.chain.labs[lab], self._offers_now()
+        own = agent.models[size]
+        rivals = [
+            offer.price.blend(self.mix)
+            for region in agent.spec.sells_in
+            for offer in offers[region]
+            if offer.lab != lab and offer.quality >= own.quality - COMPARABLE
+        ]
+        return min(rivals, default=own.opening_blend * own.scale)
 
     def plan_hosting(self) -> None:
         """Have hosts of open weights set their prices."""

@@ -1,0 +1,34 @@
+"""The market for tokens: rivals' prices, hosts, who serves a tier, what apps are quoted."""
+
+import pytest
+
+from ecosystem.model import ValueChain
+from ecosystem.spec import Spec
+
+
+def opened(months: int = 2, **changes: object) -> ValueChain:
+    """Return the toy after some months without events and sampling; keys have dots for double underscores."""
+    given = {key.replace("__", "."): value for key, value in changes.items()}
+    chain = ValueChain(Spec.load("toy").with_overrides({"sampling": False, "events": {}, **given}))
+    for _ in range(months):
+        chain.step()
+    return chain
+
+
+# --- rivals' prices ----------------------------------------------------------------------------------------------
+
+
+def test_a_rivals_price_is_what_it_asks_now() -> None:
+    chain = opened(mechanisms__open_hosting=False)
+    office, commons = chain.labs["office"], chain.labs["commons"]
+    for lab in (office, commons):
+        lab.models["large"].quality = chain.labs["frontier"].models["large"].quality
+        lab.models["small"].quality = 0.0
+    asked = {lab.agent_id: chain.blend(lab.models["large"].price) for lab in (office, commons)}
+    assert asked["commons"] < asked["office"]
+    assert chain.rival_price("frontier", "large") == pytest.approx(asked["commons"])
+    chain.raise_api_price("commons", 1000.0)
+    assert chain.rival_price("frontier", "large") == pytest.approx(asked["office"])
+    chain.raise_api_price("commons", 1e-3)
+    commons.alive = False
+    assert chain.rival_price("frontier", "large") == pytest.approx(asked["office"])
