@@ -117,7 +117,7 @@ class Serving:
                 sales.setdefault((seller, lab), []).append((segment, mtok, value))
         for cloud_id, cloud in chain.clouds.items():
             for lab_id, host in cloud.hosted.items():
-                host.hours = 0.0
+                host.hours = host.volume = host.revenue = 0.0
                 if not host.active:
                     continue
                 hours = chain.costs.on_cloud(cloud_id, lab_id, host.spec.model)

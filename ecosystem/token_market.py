@@ -132,12 +132,12 @@ class TokenMarket:
     def _share_hosts(self, speed: float) -> None:
         """Publish hosts' shares of the tokens of the model they host."""
         chain = self.chain
-        hosts = [(lab, host) for cloud in chain.clouds.values() for lab, host in cloud.hosted.items()]
-        totals = {lab: chain.labs[lab].models["large"].volume for lab, _ in hosts}
-        for lab, host in hosts:
-            totals[lab] += host.volume
-        for lab, host in hosts:
-            host.share += speed * ((host.volume / totals[lab] if totals[lab] > 0.0 else 0.0) - host.share)
+        hosts = [((lab, h.spec.model), h) for cloud in chain.clouds.values() for lab, h in cloud.hosted.items()]
+        totals = {(lab, size): chain.labs[lab].models[size].volume for (lab, size), _ in hosts}
+        for model, host in hosts:
+            totals[model] += host.volume
+        for model, host in hosts:
+            host.share += speed * ((host.volume / totals[model] if totals[model] > 0.0 else 0.0) - host.share)
 
     # --- apps ---------------------------------------------------------------------------------------------------
 

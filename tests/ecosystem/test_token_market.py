@@ -32,3 +32,20 @@ def test_a_rivals_price_is_what_it_asks_now() -> None:
     chain.raise_api_price("commons", 1e-3)
     commons.alive = False
     assert chain.rival_price("frontier", "large") == pytest.approx(asked["office"])
+
+
+# --- hosts of open weights ---------------------------------------------------------------------------------------
+
+
+def test_a_host_that_gave_up_sells_nothing() -> None:
+    chain = opened(6)
+    hosts = [cloud.hosted["commons"] for cloud in chain.clouds.values() if "commons" in cloud.hosted]
+    first = hosts[0]
+    assert first.volume > 0.0
+    first.losses = first.spec.patience
+    share = first.share
+    chain.step()
+    assert not first.active
+    assert first.losses == first.spec.patience
+    assert (first.volume, first.revenue, first.hours) == (0.0, 0.0, 0.0)
+    assert first.share == pytest.approx(0.7 * share)
