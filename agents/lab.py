@@ -65,7 +65,6 @@ class Lab(Firm):
         self.gap = spec.models["large"].quality - spec.models["small"].quality
         self.developed = spec.models["large"].quality
         self.open_weights = spec.weights == "open"
-        self.opened_in: int | None = 0 if self.open_weights else None
         self.efficiency = spec.residual
         self.serving = Trend(0.0, 0.0, world.expectation)
         self.training_budget = self.training_plan = spec.training_spend
@@ -170,7 +169,6 @@ class Lab(Firm):
         margin = math.fsum(max(self.world.blend(m.price) - m.unit_cost, 0.0) * m.volume for m in self.models.values())
         if self.spec.ecosystem_gain * min(behind, 1.0) > 0.5 * margin and self.spec.ecosystem_gain > 0.0:
             self.open_weights = True
-            self.opened_in = self.world.month
 
     def plan_prices(self) -> None:
         """Decide next prices on long-run marginal cost: the rule, or the war; a price point is not cut in peace."""
@@ -221,19 +219,23 @@ class Lab(Firm):
         for model in self.models.values():
             model.scale = model.next_scale
         if self._next_quality is not None:
-            self.models["large"].quality = max(self._next_quality, self.models["large"].quality)
-            self.models["small"].quality = max(self.models["large"].quality - self.gap, self.models["small"].quality)
+            self._put_in_service(self._next_quality)
             self.months_since_release = 0
             self.all_in_cost, self._spent_on_next = self._spent_on_next, 0.0
             self.final_run_cost = self.spec.final_run_share * self.all_in_cost
 
+    def _put_in_service(self, quality: float) -> None:
+        """Serve a large model of at least this quality; the small one keeps its distance."""
+        large, small = self.models["large"], self.models["small"]
+        large.quality = max(quality, large.quality)
+        small.quality = max(large.quality - self.gap, small.quality)
+
     def publish_weights(self, quality: float | None) -> None:
-        """Publish the weights, at `quality` if that is better than the present model."""
+        """Publish the weights, of a model of `quality` if that is better than the present one; research goes on."""
         self.open_weights = True
-        if self.opened_in is None:
-            self.opened_in = self.world.month
-        if quality is not None and quality > self.models["large"].quality:
-            self.models["large"].quality = self.developed = quality
+        if quality is not None:
+            self._put_in_service(quality)
+            self.developed = max(quality, self.developed)
 
     def order_boxes(self) -> None:
         """Order the accelerators of the on-premise boxes that enterprises will want."""

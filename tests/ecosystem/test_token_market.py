@@ -2,6 +2,7 @@
 
 import pytest
 
+from agents.lab import Lab
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
 
@@ -49,3 +50,22 @@ def test_a_host_that_gave_up_sells_nothing() -> None:
     assert first.losses == first.spec.patience
     assert (first.volume, first.revenue, first.hours) == (0.0, 0.0, 0.0)
     assert first.share == pytest.approx(0.7 * share)
+
+
+# --- published weights -------------------------------------------------------------------------------------------
+
+
+def _qualities(lab: Lab) -> tuple[float, float, float]:
+    return lab.models["large"].quality, lab.models["small"].quality, lab.developed
+
+
+def test_publishing_weights_keeps_progress_and_the_distance_of_the_small_model() -> None:
+    lab = opened().labs["frontier"]
+    large, _, _ = _qualities(lab)
+    lab.developed = large + 0.3
+    lab.publish_weights(large - 0.1)
+    assert _qualities(lab)[::2] == (large, large + 0.3)
+    lab.publish_weights(large + 0.1)
+    assert _qualities(lab) == pytest.approx((large + 0.1, large + 0.1 - lab.gap, large + 0.3))
+    lab.publish_weights(large + 0.5)
+    assert _qualities(lab) == pytest.approx((large + 0.5, large + 0.5 - lab.gap, large + 0.5))
