@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from agents.app_spec import AppSpec
+from agents.app_spec import AppSpec, TierSpec
 from agents.earning import Usage
 from agents.firm import Firm
 from agents.learning import ResponseEstimate
 from agents.monetisation import WAYS, AdvertisingSpec, ApiSpec, SubscriptionSpec
 from agents.parameters import Parameters
-from agents.world import SUPPLY_MODES, AppDemand, SupplyMode, SupplyQuotes, World
+from agents.world import SUPPLY_MODES, AppDemand, LargeOrSmall, SupplyMode, SupplyQuotes, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,19 @@ class App(Firm):
 
     # --- supply: make or buy ---------------------------------------------------------------------------------
 
+    def model_of(self, tier: TierSpec) -> LargeOrSmall:
+        """Return which model serves a tier: where free traffic is not on the small model, the large one serves it."""
+        free = tier.price <= 0.0
+        return "large" if free and not self.world.on("free_on_small") else tier.model
+
     @property
     def large_share(self) -> float:
         """Share of last month's queries that tiers with the large model served."""
         usage = self.usage
         if usage.queries <= 0.0:
             return 0.0
-        paid_large = any(t.model == "large" for _, t in self.tiers if t.price > 0.0)
-        free_large = any(t.model == "large" for _, t in self.tiers if t.price <= 0.0)
+        paid_large = any(self.model_of(t) == "large" for _, t in self.tiers if t.price > 0.0)
+        free_large = any(self.model_of(t) == "large" for _, t in self.tiers if t.price <= 0.0)
         paid = usage.paid_queries / usage.queries
         return paid * paid_large + (1.0 - paid) * free_large
 

@@ -149,7 +149,7 @@ class ConsumerMarket:
             rows.append(
                 (
                     app.fees[name],
-                    self.chain.tokens.quality(app, tier.model),
+                    self.chain.tokens.quality(app, app.model_of(tier)),
                     load if shows_ads else 0.0,
                     disclosed if shows_ads else 0.0,
                     app.spec.eligible,
@@ -196,7 +196,7 @@ class ConsumerMarket:
             shown=(self._free if free_only else every)["eligible"][place],
             fees=every["fees"][place],
             metered=every["overage"][place],
-            quality=self.chain.tokens.quality(app, app.tiers[0][1].model),
+            quality=self.chain.tokens.quality(app, app.model_of(app.tiers[0][1])),
             trust=self._trust[place],
         )
 

@@ -68,10 +68,7 @@ class Serving:
         queries = chain.consumer_queries(app.agent_id)
         for (_, tier), number in zip(app.tiers, queries, strict=True):
             paid = tier.price > 0.0
-            size: LargeOrSmall = tier.model
-            if not paid and not chain.on("free_on_small"):
-                size = "large"
-            mtok = tokens.setdefault((size, paid), [0.0, 0.0, 0.0])
+            mtok = tokens.setdefault((app.model_of(tier), paid), [0.0, 0.0, 0.0])
             factor = number * tier.tokens / 1e6
             mtok[0] += factor * mix[0]
             mtok[1] += factor * mix[1]

@@ -1,4 +1,4 @@
-"""The market for tokens: rivals' prices, hosts, who serves a tier, what apps are quoted."""
+"""The market for tokens: rivals' prices, hosts, published weights, which model serves a tier, what apps are quoted."""
 
 import pytest
 
@@ -69,3 +69,19 @@ def test_publishing_weights_keeps_progress_and_the_distance_of_the_small_model()
     assert _qualities(lab) == pytest.approx((large + 0.1, large + 0.1 - lab.gap, large + 0.3))
     lab.publish_weights(large + 0.5)
     assert _qualities(lab) == pytest.approx((large + 0.5, large + 0.5 - lab.gap, large + 0.5))
+
+
+# --- which model serves a tier -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_the_model_that_is_paid_for_is_the_one_that_answers(small: bool) -> None:
+    chain = opened(mechanisms__free_on_small=small)
+    app, market, models = chain.apps["search"], chain.consumer_markets["west"], chain.labs["frontier"].models
+    free = "small" if small else "large"
+    assert [name for name, _ in app.tiers] == ["free", "pro"]
+    assert app.spec.tiers["free"].model == "small"
+    assert {size for size, paid in chain.serving.app_tokens["search"] if not paid} == {free}
+    assert market.offers().quality[market.slice("search")][0] == models[free].quality
+    assert chain.usage("search").quality == models[free].quality
+    assert (app.large_share == 1.0) == (not small)
