@@ -185,6 +185,7 @@ class App(Firm):
         self.fees |= {name: float(terms["price"]) for name, terms in tiers.items() if "price" in terms}
         if earning is not None:
             self.ways = {n: WAYS[n].spec.model_validate(t) for n, t in self.spec.earning.items()}
+            self.resells = self.resells and "api" in self.ways
             self._open_ways()
 
     def _open_ways(self) -> None:

@@ -221,7 +221,7 @@ class ConsumerMarket:
         """Let outside buyers of search calls respond to the price, a part of them each month.
 
         Calls that a dearer seller lost may go, at his old price, to apps that sell the calls of their own index,
-        each as far as its own calls show that it can serve.
+        each as far as its own calls show that it can serve. Who stops selling calls loses its buyers at once.
         """
         targets: dict[str, float] = {}
         lost = value = 0.0
@@ -242,8 +242,9 @@ class ConsumerMarket:
         served = min(1.0, lost / max(able, 1e-9))
         self.lost_calls = (lost - served * able, value / lost if lost > 0.0 else 0.0)
         targets.update({app: served * calls for app, calls in sizes.items()})
-        for app_id, target in targets.items():
-            self.outside[app_id] += OUTSIDE_SPEED * (target - self.outside[app_id])
+        self.outside = {
+            app: self.outside[app] + OUTSIDE_SPEED * (target - self.outside[app]) for app, target in targets.items()
+        }
 
     def remember(self) -> None:
         """Give every app its own view of the month."""
