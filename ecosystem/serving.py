@@ -76,19 +76,18 @@ class Serving:
         return tokens
 
     def _self_host(self, app: "App", tokens: dict[tuple[LargeOrSmall, bool], Mtok]) -> None:
-        """Ask the region's clouds for the hours that a self-hosting app needs."""
+        """Ask the region's clouds for the hours that a self-hosting app needs, if any can serve it."""
         chain = self.chain
         size: LargeOrSmall
         hours = 0.0
         for (size, _), amount in tokens.items():
             used: LargeOrSmall = "small" if app.supply.mode == "own_model" else size
-            hours += dot(
-                (amount[0], amount[1], amount[2]),
-                chain.tokens.self_hosted(app.region, app.supply.supplier, used),
-            )
+            each = chain.tokens.self_hosted(app.region, app.supply.supplier, used)
+            hours += dot(amount, each) if max(each) < math.inf else math.inf
         hours = max(hours, chain.minimum_hours)
         self.self_hosted[app.agent_id] = hours
-        chain.hours.ask_region(app.region, app.agent_id, hours)
+        if hours < math.inf:
+            chain.hours.ask_region(app.region, app.agent_id, hours)
 
     def _enterprise_tokens(self) -> None:
         """Add what enterprises buy from labs and from hosts of open weights."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agents.world import SupplyMode, SupplyQuotes, TokenOffer
-from ecosystem.token_costs import dot
+from ecosystem.token_costs import NEVER, dot
 
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
@@ -29,10 +29,11 @@ class SupplyCatalogue:
         self.ways: list[tuple[SupplyMode, str]] = [("api", big.lab) for big, _ in offers]
         columns: list[tuple[Classes, Classes]] = [(big.price, small.price) for big, small in offers]
         qualities = [(big.quality, small.quality) for big, small in offers]
-        self._own = market.own_model_lab(region)
-        if self._own is not None:
-            self._own_hours, self._own_quality = market.self_hosted(region, self._own, "small"), market.own_quality()
-            self.ways.append(("own_model", self._own))
+        own = market.own_model_lab(region)
+        self._own_hours = market.self_hosted(region, own, "small") if own is not None else NEVER
+        self._own_quality = market.own_quality()
+        if own is not None and max(self._own_hours) < math.inf:
+            self.ways.append(("own_model", own))
             columns.append((self._own_hours, self._own_hours))
             qualities.append((self._own_quality, self._own_quality))
         for lab_id, lab in chain.labs.items():
@@ -50,7 +51,7 @@ class SupplyCatalogue:
         by_size = mix[0] * self._classes[0] + mix[1] * self._classes[1] + mix[2] * self._classes[2]
         amount = large * by_size[0] + (1.0 - large) * by_size[1]
         quality = large * self._qualities[0] + (1.0 - large) * self._qualities[1]
-        if self._own is not None:
+        if max(self._own_hours) < math.inf:
             amount[self.sellers], quality[self.sellers] = dot(mix, self._own_hours), self._own_quality
         cost = amount * scale
         cost[self.sellers :] = np.maximum(cost[self.sellers :], self.minimum_hours) * self.spot

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from agents.lab import SIZES
 from agents.world import LargeOrSmall, SupplyQuotes, TokenOffer, TokenPrice
 from ecosystem.supply_catalogue import SupplyCatalogue
-from ecosystem.token_costs import Hours, dot
+from ecosystem.token_costs import NEVER, Hours, dot
 from ecosystem.view import COMPARABLE
 
 if TYPE_CHECKING:
@@ -193,15 +193,23 @@ class TokenMarket:
         )
 
     def self_hosted(self, region: str, lab: str, size: LargeOrSmall) -> Hours:
-        """Return H100-equivalent hours a Mtok for a self-hoster of a lab's model on the region's largest cloud."""
+        """Return H100-equivalent hours a Mtok for a self-hoster of a lab's model on the region's largest cloud.
+
+        They are infinite where there is no living cloud, or none that can serve the model.
+        """
         key = (region, lab, size)
         known = self._self_hosted.get(key)
         if known is None:
-            chain = self.chain
-            if region not in self._largest_cloud:
-                clouds = [c for c in chain.clouds.values() if c.alive and c.region == region]
-                self._largest_cloud[region] = max(clouds, key=lambda c: (c.size, c.agent_id)).agent_id
-            hours = chain.costs.on_cloud(self._largest_cloud[region], lab, size)
-            factor = OWN_MODEL_EFFICIENCY / chain.spec.research.load_factor
-            known = self._self_hosted[key] = (hours[0] * factor, hours[1] * factor, hours[2] * factor)
+            known = self._self_hosted[key] = self._hours_of_self_hoster(region, lab, size)
         return known
+
+    def _hours_of_self_hoster(self, region: str, lab: str, size: LargeOrSmall) -> Hours:
+        chain = self.chain
+        if region not in self._largest_cloud:
+            clouds = [c for c in chain.clouds.values() if c.alive and c.region == region]
+            if not clouds:
+                return NEVER
+            self._largest_cloud[region] = max(clouds, key=lambda c: (c.size, c.agent_id)).agent_id
+        hours = chain.costs.on_cloud(self._largest_cloud[region], lab, size)
+        factor = OWN_MODEL_EFFICIENCY / chain.spec.research.load_factor
+        return hours[0] * factor, hours[1] * factor, hours[2] * factor

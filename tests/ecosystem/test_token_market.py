@@ -1,10 +1,13 @@
 """The market for tokens: rivals' prices, hosts, published weights, which model serves a tier, what apps are quoted."""
 
+import math
+
 import pytest
 
 from agents.lab import Lab
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
+from ecosystem.token_costs import NEVER
 
 
 def opened(months: int = 2, **changes: object) -> ValueChain:
@@ -85,3 +88,23 @@ def test_the_model_that_is_paid_for_is_the_one_that_answers(small: bool) -> None
     assert market.offers().quality[market.slice("search")][0] == models[free].quality
     assert chain.usage("search").quality == models[free].quality
     assert (app.large_share == 1.0) == (not small)
+
+
+# --- a region without clouds -------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_region_that_loses_all_its_clouds_goes_on_unserved() -> None:
+    chain = opened(4)
+    for cloud in chain.clouds.values():
+        chain.settlement._fail(cloud)
+    for _ in range(8):
+        chain.step()
+    assert chain.tokens.self_hosted("west", "commons", "large") == NEVER
+    assert all(mode in {"api", "own"} for mode, _ in chain.supply_quotes("search", 1.0).ways)
+    for lab in chain.labs.values():
+        assert lab.service < 0.01
+        assert math.isfinite(lab.models["large"].price.output)
+        assert lab.books.streams.get("tokens", 0.0) == 0.0
+    assert chain.apps["studio"].service < 0.01
+    assert all(math.isfinite(chain.ledger.cash(firm)) for firm in chain.firms)
