@@ -7,6 +7,7 @@ chosen by a nested logit (hosts inside models), and most of a segment stays wher
 import math
 
 import numpy as np
+from pydantic import model_validator
 
 from agents.base import EconomicAgent
 from agents.parameters import Parameters, param
@@ -30,10 +31,10 @@ class EnterpriseSpec(Parameters):
         doc="share of the region's opening API sales that is this segment's",
     )
     input_share: float = param(
-        0.45, unit="1", source="judgement", ge=0, le=1, span=(0.3, 0.6), doc="uncached input tokens per token"
+        0.45, unit="1", source="judgement", ge=0, le=1, span=(0.3, 0.5), doc="uncached input tokens per token"
     )
     cached_share: float = param(
-        0.30, unit="1", source="judgement", ge=0, le=1, span=(0.1, 0.5), doc="cached input tokens per token"
+        0.30, unit="1", source="judgement", ge=0, le=1, span=(0.1, 0.45), doc="cached input tokens per token"
     )
     adoption: float = param(
         0.08,
@@ -166,6 +167,20 @@ class EnterpriseSpec(Parameters):
         doc="standard deviation of monthly overrun shocks",
     )
 
+    @model_validator(mode="after")
+    def _leaves_output(self) -> "EnterpriseSpec":
+        if self.input_share + self.cached_share > 1.0:
+            raise ValueError(
+                f"input_share {self.input_share:g} and cached_share {self.cached_share:g} are together more than 1: "
+                "what they leave is output"
+            )
+        return self
+
+    @property
+    def mix(self) -> tuple[float, float, float]:
+        """Input, cached and output tokens per token."""
+        return self.input_share, self.cached_share, 1.0 - self.input_share - self.cached_share
+
 
 class Enterprise(EconomicAgent):
     """One segment of firms that buy tokens by API."""
@@ -173,7 +188,7 @@ class Enterprise(EconomicAgent):
     def __init__(self, world: World, segment_id: str, spec: EnterpriseSpec) -> None:
         super().__init__(world, segment_id)
         self.spec = spec
-        self.mix = (spec.input_share, spec.cached_share, max(1.0 - spec.input_share - spec.cached_share, 0.0))
+        self.mix = spec.mix
         self._mix = np.array(self.mix)
         self.adoption = spec.adoption
         self.volume = 0.0

@@ -33,10 +33,7 @@ class TokenMarket:
         self._largest_cloud: dict[str, str] = {}
         self._catalogues: dict[str, SupplyCatalogue] = {}
         first = next(iter(sorted(chain.spec.enterprise)), None)
-        mix = chain.spec.enterprise[first] if first is not None else None
-        self.mix = (
-            (mix.input_share, mix.cached_share, 1.0 - mix.input_share - mix.cached_share) if mix else (0.45, 0.3, 0.25)
-        )
+        self.mix = chain.spec.enterprise[first].mix if first is not None else (0.45, 0.3, 0.25)
 
     def publish(self) -> None:
         """Publish the offers of every region."""
