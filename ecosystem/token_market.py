@@ -208,5 +208,5 @@ class TokenMarket:
                 return NEVER
             self._largest_cloud[region] = max(clouds, key=lambda c: (c.size, c.agent_id)).agent_id
         hours = chain.costs.on_cloud(self._largest_cloud[region], lab, size)
-        factor = OWN_MODEL_EFFICIENCY / chain.spec.research.load_factor
+        factor = OWN_MODEL_EFFICIENCY / chain.held_load
         return hours[0] * factor, hours[1] * factor, hours[2] * factor

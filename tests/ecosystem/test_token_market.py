@@ -8,6 +8,7 @@ from agents.lab import Lab
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
 from ecosystem.token_costs import NEVER
+from ecosystem.token_market import OWN_MODEL_EFFICIENCY
 
 
 def opened(months: int = 2, **changes: object) -> ValueChain:
@@ -108,3 +109,18 @@ def test_a_region_that_loses_all_its_clouds_goes_on_unserved() -> None:
         assert lab.books.streams.get("tokens", 0.0) == 0.0
     assert chain.apps["studio"].service < 0.01
     assert all(math.isfinite(chain.ledger.cash(firm)) for firm in chain.firms)
+
+
+# --- what apps are quoted ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("peak", [True, False])
+def test_self_hosters_hold_hours_for_the_daily_peak_where_labs_do(peak: bool) -> None:
+    chain = opened(1, mechanisms__peak_provisioning=peak)
+    held = 1.0 / chain.load_factor if peak else 1.0
+    hours = chain.costs.on_cloud("hyper", "commons", "small")
+    assert max(chain.clouds.values(), key=lambda c: c.size).agent_id == "hyper"
+    assert chain.tokens.self_hosted("west", "commons", "small")[2] == pytest.approx(
+        OWN_MODEL_EFFICIENCY * hours[2] * held
+    )
+    assert chain.reserve("commons") == pytest.approx(chain.labs["commons"].spec.provisioning * held)
