@@ -13,11 +13,34 @@ if TYPE_CHECKING:
     from agents.app import App
     from agents.hosting import HostedModel
     from ecosystem.model import ValueChain
+    from ecosystem.spec import Spec
 
 OWN_MODEL_QUALITY = 0.85
 """Quality of an app's own small model over the best open weights (judgement)."""
 OWN_MODEL_EFFICIENCY = 3.0
 """Accelerator-hours a token of a self-hoster over an owner at scale (F-P18 bounds it by 5; judgement)."""
+
+
+NO_SEGMENTS = (0.45, 0.3, 0.25)
+"""Mix by which prices are compared where no segment buys (judgement: the default of segments)."""
+
+
+def enterprise_mix(spec: "Spec") -> tuple[float, float, float]:
+    """Return the input, cached and output tokens of a token of enterprise traffic.
+
+    It is the mean over all segments, weighted by what they spend at the opening: the one basket by which labs reckon
+    their costs, and labs and hosts set and compare list prices.
+    """
+    spending = {
+        region: math.fsum(lab.enterprise_revenue.get(region, 0.0) for lab in spec.lab.values())
+        for region in spec.regions
+    }
+    segments = [(segment.share * spending[segment.region], segment.mix) for segment in spec.enterprise.values()]
+    whole = math.fsum(weight for weight, _ in segments)
+    if whole <= 0.0:
+        return NO_SEGMENTS
+    fresh, cached, answer = (math.fsum(weight * mix[i] for weight, mix in segments) / whole for i in range(3))
+    return fresh, cached, answer
 
 
 class TokenMarket:
@@ -32,8 +55,7 @@ class TokenMarket:
         self._self_hosted: dict[tuple[str, str, LargeOrSmall], Hours] = {}
         self._largest_cloud: dict[str, str] = {}
         self._catalogues: dict[str, SupplyCatalogue] = {}
-        first = next(iter(sorted(chain.spec.enterprise)), None)
-        self.mix = chain.spec.enterprise[first].mix if first is not None else (0.45, 0.3, 0.25)
+        self.mix = enterprise_mix(chain.spec)
 
     def publish(self) -> None:
         """Publish the offers of every region."""

@@ -8,7 +8,7 @@ from agents.lab import Lab
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
 from ecosystem.token_costs import NEVER
-from ecosystem.token_market import OWN_MODEL_EFFICIENCY
+from ecosystem.token_market import OWN_MODEL_EFFICIENCY, enterprise_mix
 
 
 def opened(months: int = 2, **changes: object) -> ValueChain:
@@ -18,6 +18,31 @@ def opened(months: int = 2, **changes: object) -> ValueChain:
     for _ in range(months):
         chain.step()
     return chain
+
+
+# --- the mix of tokens -------------------------------------------------------------------------------------------
+
+
+def test_segments_weigh_in_the_mix_by_what_they_spend_and_not_by_their_names() -> None:
+    firms = Spec.load("toy").model_dump()["enterprise"]["firms"]
+    parts = ({"share": 0.25, "input_share": 0.2}, {"share": 0.75, "input_share": 0.4})
+    mixes = [
+        enterprise_mix(
+            Spec.load("toy").with_overrides({"enterprise": {n: firms | p for n, p in zip(names, parts, strict=True)}})
+        )
+        for names in (("a", "b"), ("b", "a"))
+    ]
+    assert mixes[0] == pytest.approx((0.35, 0.3, 0.35))
+    assert mixes[0] == pytest.approx(mixes[1])
+
+
+def test_a_region_that_buys_little_hardly_counts_in_the_mix() -> None:
+    spec = Spec.load("2025")
+    plain, west, china = (
+        enterprise_mix(spec.with_overrides({f"enterprise.{segment}.input_share": share}))[0]
+        for segment, share in (("west_general", 0.45), ("west_general", 0.2), ("china_general", 0.2))
+    )
+    assert plain - west > 5.0 * (plain - china) > 0.0
 
 
 # --- rivals' prices ----------------------------------------------------------------------------------------------
