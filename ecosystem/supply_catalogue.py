@@ -16,9 +16,9 @@ Classes = tuple[float, float, float]
 
 
 class SupplyCatalogue:
-    """List prices of the labs that sell in a region, and hours a Mtok of the models that apps may host there.
+    """Prices of the labs that sell in a region, and hours a Mtok of the models that apps may host there.
 
-    In the order of (mode, supplier): labs' APIs, an own small model, open weights.
+    In the order of (mode, supplier): labs' APIs (off-peak discounts taken off), an own small model, open weights.
     """
 
     def __init__(self, chain: "ValueChain", region: str, offers: list[tuple[TokenOffer, TokenOffer]]) -> None:
@@ -27,7 +27,10 @@ class SupplyCatalogue:
         self.minimum_hours = chain.minimum_hours
         self.sellers = len(offers)
         self.ways: list[tuple[SupplyMode, str]] = [("api", big.lab) for big, _ in offers]
-        columns: list[tuple[Classes, Classes]] = [(big.price, small.price) for big, small in offers]
+        columns: list[tuple[Classes, Classes]] = [
+            (_less(big.price, chain.off_peak(big.lab)), _less(small.price, chain.off_peak(big.lab)))
+            for big, small in offers
+        ]
         qualities = [(big.quality, small.quality) for big, small in offers]
         own = market.own_model_lab(region)
         self._own_hours = market.self_hosted(region, own, "small") if own is not None else NEVER
@@ -56,3 +59,8 @@ class SupplyCatalogue:
         cost = amount * scale
         cost[self.sellers :] = np.maximum(cost[self.sellers :], self.minimum_hours) * self.spot
         return SupplyQuotes(self.ways, cost, quality)
+
+
+def _less(price: Classes, discount: float) -> Classes:
+    """Return a price less what discounts give away of it."""
+    return price[0] * (1.0 - discount), price[1] * (1.0 - discount), price[2] * (1.0 - discount)

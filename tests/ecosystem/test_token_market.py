@@ -7,6 +7,7 @@ import pytest
 from agents.lab import Lab
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
+from ecosystem.supply_catalogue import SupplyCatalogue
 from ecosystem.token_costs import NEVER
 from ecosystem.token_market import OWN_MODEL_EFFICIENCY, enterprise_mix
 
@@ -149,3 +150,23 @@ def test_self_hosters_hold_hours_for_the_daily_peak_where_labs_do(peak: bool) ->
         OWN_MODEL_EFFICIENCY * hours[2] * held
     )
     assert chain.reserve("commons") == pytest.approx(chain.labs["commons"].spec.provisioning * held)
+
+
+def test_a_quote_is_what_the_invoice_will_be() -> None:
+    chain = opened(
+        4, lab__frontier__off_peak_discount=0.5, lab__frontier__off_peak_share=0.4, mechanisms__make_or_buy=False
+    )
+    app, lab = chain.apps["search"], chain.labs["frontier"]
+    assert (app.supply.mode, app.supply.supplier) == ("api", "frontier")
+    assert (lab.served, lab.free_served) == pytest.approx((1.0, 1.0))
+    sizes = {"large": 0.0, "small": 0.0}
+    for (size, _), mtok in chain.serving.app_tokens["search"].items():
+        sizes[size] += math.fsum(mtok)
+    whole, mix = math.fsum(sizes.values()), chain.tokens.app_mix(app)
+    catalogue = SupplyCatalogue(chain, "west", chain.tokens._models["west"])
+    quotes = catalogue.quotes(mix, sizes["large"] / whole, whole / math.fsum(mix))
+    before = app.books.cost_of_sales
+    chain.settlement._token_invoices(app)
+    invoice = app.books.cost_of_sales - before
+    assert chain.off_peak("frontier") == pytest.approx(0.2)
+    assert quotes.cost[quotes.ways.index(("api", "frontier"))] == pytest.approx(invoice)
