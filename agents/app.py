@@ -41,7 +41,7 @@ class App(Firm):
         self.resells = False
         self.available = spec.gated
         self.brand = 0.0
-        self.usage = AppDemand.none(len(spec.tiers))
+        self.usage = AppDemand.none()
         self.token_scale = 1.0
         self.price_response = ResponseEstimate(-1.5, 0.7)
         self.load_response = ResponseEstimate(-0.15, 0.1)
@@ -51,7 +51,6 @@ class App(Firm):
         self.service = 1.0
         self.unit_margin = 0.0
         self.integrated_in: int | None = None
-        self.exited_api_in: int | None = None
         self._offer: dict[str, float] = {}
         self._in_force = (0.0, 0.0)
         """Highest fee, USD, and ad load that users had during the month that `usage` tells of."""

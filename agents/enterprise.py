@@ -200,7 +200,6 @@ class Enterprise(EconomicAgent):
         self.closed_brand: dict[str, float] = {}
         self.log_price = 0.0
         self._opening_log_price = 0.0
-        self.budget_binds = False
         self._keys: list[OfferKey] = []
         self._share = np.empty(0)
         self._brands = np.empty(0)
@@ -236,7 +235,7 @@ class Enterprise(EconomicAgent):
         self._quality = np.array([o.quality for o in offers])
         self._service = np.array([o.service for o in offers])
         keys = [o.key for o in offers]
-        if keys != self._keys or len(self._brands) != len(keys):
+        if keys != self._keys:
             before = self.shares
             self._keys = keys
             self._share = np.array([before.get(key, 0.0) for key in keys])
@@ -338,8 +337,8 @@ class Enterprise(EconomicAgent):
             * world.demand_boost(spec.region)
         )
         spending = volume * self.mean_price()
-        self.budget_binds = spending > budget
-        self.volume = volume * (budget / spending) if self.budget_binds and world.on("enterprise_budget") else volume
+        binds = spending > budget and world.on("enterprise_budget")
+        self.volume = volume * (budget / spending) if binds else volume
 
     def _intensity(self) -> float:
         """Return tokens per task over the opening: agents spread along an exact logistic."""

@@ -13,6 +13,10 @@ WAR_MONTHS = 9
 """Longest price war, and the months of peace after it (judgement)."""
 WAR_RUNWAY = (9.0, 12.0)
 """Runway below which a lab leaves a price war, and above which it starts one, months (judgement)."""
+BOX_GROWTH = 0.03
+"""Monthly growth of the on-premise boxes that enterprises want (judgement)."""
+BOX_MARK_UP = 0.05
+"""Least that a lab earns on a box over the chips in it, on their value (judgement)."""
 
 
 class LabModel:
@@ -242,7 +246,7 @@ class Lab(Firm):
         if self.spec.boxes <= 0.0 or not self.alive:
             return
         quote = self.world.chip_quote(self.region)
-        wanted = self.spec.boxes * 1.03**self.world.month * self.world.demand_boost(self.region)
+        wanted = self.spec.boxes * (1.0 + BOX_GROWTH) ** self.world.month * self.world.demand_boost(self.region)
         size = wanted * self.spec.box_accelerators * quote.performance
         for chipmaker, part in self.world.split_order(self.agent_id, self.region, size).items():
             self.world.place_order(self.agent_id, chipmaker, self.region, part)
@@ -251,7 +255,7 @@ class Lab(Firm):
         """Build delivered chips into boxes and sell them to enterprises."""
         performance = self.world.chip_quote(self.region).performance
         boxes = size / (self.spec.box_accelerators * performance)
-        price = max(self.spec.box_price, 1.05 * value / boxes) if boxes > 0.0 else 0.0
+        price = max(self.spec.box_price, (1.0 + BOX_MARK_UP) * value / boxes) if boxes > 0.0 else 0.0
         self.world.trade(f"enterprises.{self.region}", self.agent_id, "on_premise", boxes * price, boxes, None)
 
     # --- settlement ------------------------------------------------------------------------------------------------

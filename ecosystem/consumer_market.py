@@ -44,7 +44,7 @@ class ConsumerMarket:
         self._brand_shock = np.zeros(len(self.apps))
         self.outcome: ConsumerOutcome | None = None
         self._usage: dict[str, Usage] = {}
-        self._tiers: dict[str, list[float]] = {}
+        self._queries: list[float] = []
         self._all: dict[str, list[float]] = {}
         self._paid: dict[str, list[float]] = {}
         self._free: dict[str, list[float]] = {}
@@ -98,7 +98,7 @@ class ConsumerMarket:
         """Take note of what consumers did: lists by option, and by app over all its tiers, the paid and the free."""
         self.outcome = outcome
         self._usage = {}
-        self._tiers = {"users": outcome.users.tolist(), "queries": outcome.queries.tolist()}
+        self._queries = outcome.queries.tolist()
         amounts = np.array([getattr(outcome, name) for name in _READ]) @ self._summed
         apps = len(self.apps)
         self._all, self._paid, self._free = (
@@ -204,7 +204,7 @@ class ConsumerMarket:
         """Return this month's queries by tier of an app."""
         if self.outcome is None:
             raise RuntimeError(f"consumers of {self.region} have not chosen yet")
-        return self._tiers["queries"][self.slice(app)]
+        return self._queries[self.slice(app)]
 
     def sell_ads(self) -> None:
         """Let advertisers buy the impressions that apps offer."""
@@ -267,12 +267,9 @@ class ConsumerMarket:
             queries=queries,
             paid_queries=paid["queries"][place],
             mtok=math.fsum([math.fsum(m) for m in tokens.values()]),
-            joins=every["joins"][place],
             paid_joins=paid["joins"][place],
-            leavers=every["leavers"][place],
             paid_leavers=paid["leavers"][place],
             cost_per_payer=self.chain.paid_cost.get(app.agent_id, 0.0) / max(payers, 1.0),
             other_revenue_per_query=other / max(queries, 1.0),
             operating_profit=app.books.operating_profit,
-            tier_users=tuple(self._tiers["users"][self.slice(app.agent_id)]),
         )

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from agents.lab import Lab
+from agents.world import LargeOrSmall
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
 from ecosystem.supply_catalogue import SupplyCatalogue
@@ -108,7 +109,7 @@ def test_publishing_weights_keeps_progress_and_the_distance_of_the_small_model()
 def test_the_model_that_is_paid_for_is_the_one_that_answers(small: bool) -> None:
     chain = opened(mechanisms__free_on_small=small)
     app, market, models = chain.apps["search"], chain.consumer_markets["west"], chain.labs["frontier"].models
-    free = "small" if small else "large"
+    free: LargeOrSmall = "small" if small else "large"
     assert [name for name, _ in app.tiers] == ["free", "pro"]
     assert app.spec.tiers["free"].model == "small"
     assert {size for size, paid in chain.serving.app_tokens["search"] if not paid} == {free}
