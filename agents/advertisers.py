@@ -93,7 +93,6 @@ class Advertisers(EconomicAgent):
         self.incumbent = spec.budget / spec.cpm * 1000.0
         self.cpm = spec.cpm
         self.sales: dict[str, AdSale] = {}
-        self.spent_on_ai = 0.0
 
     def buy(self, inventories: list[Inventory]) -> None:
         """Price the month's impressions and buy them, never above the budget.
@@ -115,7 +114,6 @@ class Advertisers(EconomicAgent):
         wanted = math.fsum(amounts.values())
         scale = min(1.0, budget / wanted) if wanted > 0.0 and self.world.on("finite_ad_budgets") else 1.0
         self.sales = {app: AdSale(impressions[app], amount * scale) for app, amount in amounts.items()}
-        self.spent_on_ai = wanted * scale
 
     def _fill(self, months: int) -> float:
         spec = self.spec

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from agents.app_spec import AppSpec
+from agents.app_spec import AppSpec, TierSpec
 from agents.earning import Usage
 from agents.firm import Firm
 from agents.learning import ResponseEstimate
 from agents.monetisation import WAYS, AdvertisingSpec, ApiSpec, SubscriptionSpec
 from agents.parameters import Parameters
-from agents.world import SUPPLY_MODES, AppDemand, SupplyMode, SupplyQuotes, World
+from agents.world import SUPPLY_MODES, AppDemand, LargeOrSmall, SupplyMode, SupplyQuotes, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class App(Firm):
         self.resells = False
         self.available = spec.gated
         self.brand = 0.0
-        self.usage = AppDemand.none(len(spec.tiers))
+        self.usage = AppDemand.none()
         self.token_scale = 1.0
         self.price_response = ResponseEstimate(-1.5, 0.7)
         self.load_response = ResponseEstimate(-0.15, 0.1)
@@ -51,13 +51,18 @@ class App(Firm):
         self.service = 1.0
         self.unit_margin = 0.0
         self.integrated_in: int | None = None
-        self.exited_api_in: int | None = None
         self._offer: dict[str, float] = {}
+        self._in_force = (0.0, 0.0)
+        """Highest fee, USD, and ad load that users had during the month that `usage` tells of."""
         self._last: tuple[float, float, float, float] | None = None
-        self._trials: dict[str, float] = {}
         self._next_review = 6 + int(world.stream(f"review.{firm_id}").integers(0, 6))
 
     # --- supply: make or buy ---------------------------------------------------------------------------------
+
+    def model_of(self, tier: TierSpec) -> LargeOrSmall:
+        """Return which model serves a tier: where free traffic is not on the small model, the large one serves it."""
+        free = tier.price <= 0.0
+        return "large" if free and not self.world.on("free_on_small") else tier.model
 
     @property
     def large_share(self) -> float:
@@ -65,8 +70,8 @@ class App(Firm):
         usage = self.usage
         if usage.queries <= 0.0:
             return 0.0
-        paid_large = any(t.model == "large" for _, t in self.tiers if t.price > 0.0)
-        free_large = any(t.model == "large" for _, t in self.tiers if t.price <= 0.0)
+        paid_large = any(self.model_of(t) == "large" for _, t in self.tiers if t.price > 0.0)
+        free_large = any(self.model_of(t) == "large" for _, t in self.tiers if t.price <= 0.0)
         paid = usage.paid_queries / usage.queries
         return paid * paid_large + (1.0 - paid) * free_large
 
@@ -186,6 +191,7 @@ class App(Firm):
         self.fees |= {name: float(terms["price"]) for name, terms in tiers.items() if "price" in terms}
         if earning is not None:
             self.ways = {n: WAYS[n].spec.model_validate(t) for n, t in self.spec.earning.items()}
+            self.resells = self.resells and "api" in self.ways
             self._open_ways()
 
     def _open_ways(self) -> None:
@@ -195,16 +201,16 @@ class App(Firm):
         self.api_price = api.price if isinstance(api, ApiSpec) else 0.0
 
     def _learn(self) -> None:
-        """Update the estimated responses from last month's own experiment."""
+        """Update the estimated responses from last month's own experiment, by the terms that were in force then."""
         usage = self.usage
-        fee = max(self.fees.values(), default=0.0)
-        now = (fee, self.ad_load, usage.paid_joins, usage.queries / max(usage.users, 1.0))
+        fee, load = self._in_force
+        now = (fee, load, usage.paid_joins, usage.queries / max(usage.users, 1.0))
         if self._last is not None:
             fee0, load0, joins0, intensity0 = self._last
             if fee0 > 0.0 and fee > 0.0 and joins0 > 0.0 and usage.paid_joins > 0.0 and fee != fee0:
                 self.price_response.observe(math.log(fee / fee0), math.log(usage.paid_joins / joins0), 0.1)
-            if intensity0 > 0.0 and now[3] > 0.0 and self.ad_load != load0:
-                self.load_response.observe(self.ad_load - load0, math.log(now[3] / intensity0), 0.02)
+            if intensity0 > 0.0 and now[3] > 0.0 and load != load0:
+                self.load_response.observe(load - load0, math.log(now[3] / intensity0), 0.02)
         self._last = now
 
     def _adjust_fees(self, dither: float) -> None:
@@ -277,6 +283,7 @@ class App(Firm):
         """Publish the offer."""
         self.fees = self._offer or self.fees
         self.ad_load = self._load
+        self._in_force = (max(self.fees.values(), default=0.0), self.ad_load)
 
     @property
     def sells_subscriptions(self) -> bool:
@@ -296,7 +303,7 @@ class App(Firm):
     def wind_up(self) -> None:
         """Be without users."""
         super().wind_up()
-        self.usage = AppDemand.none(len(self.spec.tiers))
+        self.usage = AppDemand.none()
 
     @property
     def volume(self) -> float:

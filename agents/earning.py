@@ -14,14 +14,16 @@ from agents.world import World
 class Usage(NamedTuple):
     """What an app's users did in a month.
 
-    users, payers: people; queries: served queries; eligible: served queries whose screen shows ads;
-    fees: subscription fees due, USD; metered: metered overage due, USD; quality: q of the answers.
+    users, payers: people; queries: served queries; eligible: those with commercial intent; shown: eligible
+    ones whose screen shows ads; fees: subscription fees due, USD; metered: metered overage due, USD; quality: q of the
+    answers.
     """
 
     users: float
     payers: float
     queries: float
     eligible: float
+    shown: float
     fees: float
     metered: float
     quality: float

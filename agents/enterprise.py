@@ -7,6 +7,7 @@ chosen by a nested logit (hosts inside models), and most of a segment stays wher
 import math
 
 import numpy as np
+from pydantic import model_validator
 
 from agents.base import EconomicAgent
 from agents.parameters import Parameters, param
@@ -30,10 +31,10 @@ class EnterpriseSpec(Parameters):
         doc="share of the region's opening API sales that is this segment's",
     )
     input_share: float = param(
-        0.45, unit="1", source="judgement", ge=0, le=1, span=(0.3, 0.6), doc="uncached input tokens per token"
+        0.45, unit="1", source="judgement", ge=0, le=1, span=(0.3, 0.5), doc="uncached input tokens per token"
     )
     cached_share: float = param(
-        0.30, unit="1", source="judgement", ge=0, le=1, span=(0.1, 0.5), doc="cached input tokens per token"
+        0.30, unit="1", source="judgement", ge=0, le=1, span=(0.1, 0.45), doc="cached input tokens per token"
     )
     adoption: float = param(
         0.08,
@@ -166,6 +167,20 @@ class EnterpriseSpec(Parameters):
         doc="standard deviation of monthly overrun shocks",
     )
 
+    @model_validator(mode="after")
+    def _leaves_output(self) -> "EnterpriseSpec":
+        if self.input_share + self.cached_share > 1.0:
+            raise ValueError(
+                f"input_share {self.input_share:g} and cached_share {self.cached_share:g} are together more than 1: "
+                "what they leave is output"
+            )
+        return self
+
+    @property
+    def mix(self) -> tuple[float, float, float]:
+        """Input, cached and output tokens per token."""
+        return self.input_share, self.cached_share, 1.0 - self.input_share - self.cached_share
+
 
 class Enterprise(EconomicAgent):
     """One segment of firms that buy tokens by API."""
@@ -173,7 +188,7 @@ class Enterprise(EconomicAgent):
     def __init__(self, world: World, segment_id: str, spec: EnterpriseSpec) -> None:
         super().__init__(world, segment_id)
         self.spec = spec
-        self.mix = (spec.input_share, spec.cached_share, max(1.0 - spec.input_share - spec.cached_share, 0.0))
+        self.mix = spec.mix
         self._mix = np.array(self.mix)
         self.adoption = spec.adoption
         self.volume = 0.0
@@ -185,7 +200,6 @@ class Enterprise(EconomicAgent):
         self.closed_brand: dict[str, float] = {}
         self.log_price = 0.0
         self._opening_log_price = 0.0
-        self.budget_binds = False
         self._keys: list[OfferKey] = []
         self._share = np.empty(0)
         self._brands = np.empty(0)
@@ -221,7 +235,7 @@ class Enterprise(EconomicAgent):
         self._quality = np.array([o.quality for o in offers])
         self._service = np.array([o.service for o in offers])
         keys = [o.key for o in offers]
-        if keys != self._keys or len(self._brands) != len(keys):
+        if keys != self._keys:
             before = self.shares
             self._keys = keys
             self._share = np.array([before.get(key, 0.0) for key in keys])
@@ -323,8 +337,8 @@ class Enterprise(EconomicAgent):
             * world.demand_boost(spec.region)
         )
         spending = volume * self.mean_price()
-        self.budget_binds = spending > budget
-        self.volume = volume * (budget / spending) if self.budget_binds and world.on("enterprise_budget") else volume
+        binds = spending > budget and world.on("enterprise_budget")
+        self.volume = volume * (budget / spending) if binds else volume
 
     def _intensity(self) -> float:
         """Return tokens per task over the opening: agents spread along an exact logistic."""

@@ -61,6 +61,15 @@ class HostingSpec(Parameters):
     market_elasticity: float = param(
         1.0, unit="1", source="F-P14", ge=0, le=5, span=(0.5, 1.5), doc="eps of demand for the model"
     )
+    entrant_cost_ratio: float = param(
+        5.0,
+        unit="1",
+        source="judgement",
+        gt=1,
+        le=100,
+        span=(2, 10),
+        doc="unit cost of the next best host over own: the limit price",
+    )
     price_speed: float = param(0.3, unit="1/month", source="judgement", gt=0, le=1, span=(0.05, 0.5), doc="theta")
     patience: int = param(
         3,
@@ -127,7 +136,7 @@ class HostedModel:
             self.inefficiency = self.inefficiency ** (1.0 - spec.diffusion)
         self.unit_cost = owner_hours * self.inefficiency * spec.provisioning * self.cloud.rent
         elasticity = own_elasticity(self.share, spec.substitution, spec.market_elasticity)
-        target = target_price(self.unit_cost, elasticity, 5.0)
+        target = target_price(self.unit_cost, elasticity, spec.entrant_cost_ratio)
         self.next_scale = adjusted_price(self.scale, target / list_price, 0.0, spec.price_speed, 0.0)
 
     def commit(self) -> None:

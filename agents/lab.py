@@ -13,6 +13,10 @@ WAR_MONTHS = 9
 """Longest price war, and the months of peace after it (judgement)."""
 WAR_RUNWAY = (9.0, 12.0)
 """Runway below which a lab leaves a price war, and above which it starts one, months (judgement)."""
+BOX_GROWTH = 0.03
+"""Monthly growth of the on-premise boxes that enterprises want (judgement)."""
+BOX_MARK_UP = 0.05
+"""Least that a lab earns on a box over the chips in it, on their value (judgement)."""
 
 
 class LabModel:
@@ -65,7 +69,6 @@ class Lab(Firm):
         self.gap = spec.models["large"].quality - spec.models["small"].quality
         self.developed = spec.models["large"].quality
         self.open_weights = spec.weights == "open"
-        self.opened_in: int | None = 0 if self.open_weights else None
         self.efficiency = spec.residual
         self.serving = Trend(0.0, 0.0, world.expectation)
         self.training_budget = self.training_plan = spec.training_spend
@@ -170,7 +173,6 @@ class Lab(Firm):
         margin = math.fsum(max(self.world.blend(m.price) - m.unit_cost, 0.0) * m.volume for m in self.models.values())
         if self.spec.ecosystem_gain * min(behind, 1.0) > 0.5 * margin and self.spec.ecosystem_gain > 0.0:
             self.open_weights = True
-            self.opened_in = self.world.month
 
     def plan_prices(self) -> None:
         """Decide next prices on long-run marginal cost: the rule, or the war; a price point is not cut in peace."""
@@ -221,8 +223,7 @@ class Lab(Firm):
         for model in self.models.values():
             model.scale = model.next_scale
         if self._next_quality is not None:
-            self.models["large"].quality = max(self._next_quality, self.models["large"].quality)
-            self.models["small"].quality = max(self.models["large"].quality - self.gap, self.models["small"].quality)
+            self._put_in_service(self._next_quality)
             self.months_since_release = 0
             self.all_in_cost, self._spent_on_next = self._spent_on_next, 0.0
             self.final_run_cost = self.spec.final_run_share * self.all_in_cost
@@ -236,20 +237,25 @@ class Lab(Firm):
         for model in self.models.values():
             model.volume = model.volume_output = model.share = 0.0
 
+    def _put_in_service(self, quality: float) -> None:
+        """Serve a large model of at least this quality; the small one keeps its distance."""
+        large, small = self.models["large"], self.models["small"]
+        large.quality = max(quality, large.quality)
+        small.quality = max(large.quality - self.gap, small.quality)
+
     def publish_weights(self, quality: float | None) -> None:
-        """Publish the weights, at `quality` if that is better than the present model."""
+        """Publish the weights, of a model of `quality` if that is better than the present one; research goes on."""
         self.open_weights = True
-        if self.opened_in is None:
-            self.opened_in = self.world.month
-        if quality is not None and quality > self.models["large"].quality:
-            self.models["large"].quality = self.developed = quality
+        if quality is not None:
+            self._put_in_service(quality)
+            self.developed = max(quality, self.developed)
 
     def order_boxes(self) -> None:
         """Order the accelerators of the on-premise boxes that enterprises will want."""
         if self.spec.boxes <= 0.0 or not self.alive:
             return
         quote = self.world.chip_quote(self.region)
-        wanted = self.spec.boxes * 1.03**self.world.month * self.world.demand_boost(self.region)
+        wanted = self.spec.boxes * (1.0 + BOX_GROWTH) ** self.world.month * self.world.demand_boost(self.region)
         size = wanted * self.spec.box_accelerators * quote.performance
         for chipmaker, part in self.world.split_order(self.agent_id, self.region, size).items():
             self.world.place_order(self.agent_id, chipmaker, self.region, part)
@@ -258,7 +264,7 @@ class Lab(Firm):
         """Build delivered chips into boxes and sell them to enterprises."""
         performance = self.world.chip_quote(self.region).performance
         boxes = size / (self.spec.box_accelerators * performance)
-        price = max(self.spec.box_price, 1.05 * value / boxes) if boxes > 0.0 else 0.0
+        price = max(self.spec.box_price, (1.0 + BOX_MARK_UP) * value / boxes) if boxes > 0.0 else 0.0
         self.world.trade(f"enterprises.{self.region}", self.agent_id, "on_premise", boxes * price, boxes, None)
 
     # --- settlement ------------------------------------------------------------------------------------------------

@@ -53,9 +53,6 @@ class LabSpec(Parameters):
     region: str = param(unit="region", source="judgement", role="fact", doc="region where it rents hours")
     sells_in: list[str] = param(unit="regions", source="judgement", role="fact", doc="regions where its API is sold")
     group: str | None = param(None, unit="group", source="judgement", role="fact", doc="integrated group it belongs to")
-    focus: Literal["consumer", "enterprise"] = param(
-        unit="focus", source="judgement", role="fact", doc="consumer-led or enterprise-led"
-    )
     models: dict[LargeOrSmall, LabModelSpec] = param(
         unit="sizes", source="models.toml", role="fact", doc="the large and the small model"
     )
@@ -215,7 +212,8 @@ class LabSpec(Parameters):
         ge=0,
         le=1,
         span=(0.1, 0.5),
-        doc="loss of token share over six months that starts a price war (F-E1: a leader lost a third without one)",
+        doc="loss, over six months, of the share of its region's API sales, in money, that starts a price war "
+        "(F-E1: a leader lost a third without one)",
     )
     war_undercut: float = param(
         0.5,

@@ -193,7 +193,7 @@ def nested_logit_shares(
     logit (McFadden 1978). `outside` is the utility of none, `available` (O,) the share of people to whom the
     option is open. Returns shares (R, O + 1), the last column none, and the expected maximum utility (R,).
     """
-    in_app = membership(app_of_option, int(app_of_option[app_of_option.argmax()]) + 1)
+    in_app = membership(app_of_option, int(app_of_option.max()) + 1)
     top = v.max(axis=1, keepdims=True)
     tier = v - top
     tier *= 1.0 / lambda_tier

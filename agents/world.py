@@ -87,19 +87,16 @@ class AppDemand(NamedTuple):
     queries: float
     paid_queries: float
     mtok: float
-    joins: float
     paid_joins: float
-    leavers: float
     paid_leavers: float
     cost_per_payer: float
     other_revenue_per_query: float
     operating_profit: float
-    tier_users: tuple[float, ...]
 
     @classmethod
-    def none(cls, tiers: int) -> "AppDemand":
+    def none(cls) -> "AppDemand":
         """Return the record of a month without users."""
-        return cls(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, (0.0,) * tiers)
+        return cls(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 class Payments(Protocol):

@@ -12,7 +12,7 @@ from agents.brands import fit_opening
 from agents.choice import BLOCKED, METERED, THROTTLED, ConsumerOffers
 from agents.consumers import ConsumerOutcome, Consumers
 from agents.earning import Usage
-from agents.monetisation import AdvertisingSpec, ApiSpec, CommissionSpec
+from agents.monetisation import AdvertisingSpec, ApiSpec
 from agents.world import AppDemand
 from ecosystem.spec import SpecError
 
@@ -44,7 +44,7 @@ class ConsumerMarket:
         self._brand_shock = np.zeros(len(self.apps))
         self.outcome: ConsumerOutcome | None = None
         self._usage: dict[str, Usage] = {}
-        self._tiers: dict[str, list[float]] = {}
+        self._queries: list[float] = []
         self._all: dict[str, list[float]] = {}
         self._paid: dict[str, list[float]] = {}
         self._free: dict[str, list[float]] = {}
@@ -98,7 +98,7 @@ class ConsumerMarket:
         """Take note of what consumers did: lists by option, and by app over all its tiers, the paid and the free."""
         self.outcome = outcome
         self._usage = {}
-        self._tiers = {"users": outcome.users.tolist(), "queries": outcome.queries.tolist()}
+        self._queries = outcome.queries.tolist()
         amounts = np.array([getattr(outcome, name) for name in _READ]) @ self._summed
         apps = len(self.apps)
         self._all, self._paid, self._free = (
@@ -149,7 +149,7 @@ class ConsumerMarket:
             rows.append(
                 (
                     app.fees[name],
-                    self.chain.tokens.quality(app, tier.model),
+                    self.chain.tokens.quality(app, app.model_of(tier)),
                     load if shows_ads else 0.0,
                     disclosed if shows_ads else 0.0,
                     app.spec.eligible,
@@ -186,20 +186,17 @@ class ConsumerMarket:
     def _measure(self, app: App) -> Usage:
         place = self.place[app.agent_id]
         ads = app.ways.get("ads")
-        free_only = (
-            isinstance(ads, AdvertisingSpec)
-            and ads.free_only
-            and not isinstance(app.ways.get("commission"), CommissionSpec)
-        )
+        free_only = isinstance(ads, AdvertisingSpec) and ads.free_only
         every = self._all
         return Usage(
             users=every["users"][place],
             payers=self._paid["users"][place],
             queries=every["queries"][place],
-            eligible=(self._free if free_only else every)["eligible"][place],
+            eligible=every["eligible"][place],
+            shown=(self._free if free_only else every)["eligible"][place],
             fees=every["fees"][place],
             metered=every["overage"][place],
-            quality=self.chain.tokens.quality(app, app.tiers[0][1].model),
+            quality=self.chain.tokens.quality(app, app.model_of(app.tiers[0][1])),
             trust=self._trust[place],
         )
 
@@ -207,7 +204,7 @@ class ConsumerMarket:
         """Return this month's queries by tier of an app."""
         if self.outcome is None:
             raise RuntimeError(f"consumers of {self.region} have not chosen yet")
-        return self._tiers["queries"][self.slice(app)]
+        return self._queries[self.slice(app)]
 
     def sell_ads(self) -> None:
         """Let advertisers buy the impressions that apps offer."""
@@ -217,16 +214,14 @@ class ConsumerMarket:
             if app.alive and isinstance(ads, AdvertisingSpec) and app.ad_load > 0.0:
                 usage = self.usage(app)
                 months = self._selling_ads[app.agent_id] = self._selling_ads.get(app.agent_id, -1) + 1
-                inventories.append(
-                    Inventory(app.agent_id, usage.eligible, app.ad_load, usage.trust, ads.intent, months)
-                )
+                inventories.append(Inventory(app.agent_id, usage.shown, app.ad_load, usage.trust, ads.intent, months))
         self.chain.advertisers[self.region].buy(inventories)
 
     def plan_outside_calls(self) -> None:
         """Let outside buyers of search calls respond to the price, a part of them each month.
 
         Calls that a dearer seller lost may go, at his old price, to apps that sell the calls of their own index,
-        each as far as its own calls show that it can serve.
+        each as far as its own calls show that it can serve. Who stops selling calls loses its buyers at once.
         """
         targets: dict[str, float] = {}
         lost = value = 0.0
@@ -247,8 +242,9 @@ class ConsumerMarket:
         served = min(1.0, lost / max(able, 1e-9))
         self.lost_calls = (lost - served * able, value / lost if lost > 0.0 else 0.0)
         targets.update({app: served * calls for app, calls in sizes.items()})
-        for app_id, target in targets.items():
-            self.outside[app_id] += OUTSIDE_SPEED * (target - self.outside[app_id])
+        self.outside = {
+            app: self.outside[app] + OUTSIDE_SPEED * (target - self.outside[app]) for app, target in targets.items()
+        }
 
     def remember(self) -> None:
         """Give every app its own view of the month."""
@@ -271,12 +267,9 @@ class ConsumerMarket:
             queries=queries,
             paid_queries=paid["queries"][place],
             mtok=math.fsum([math.fsum(m) for m in tokens.values()]),
-            joins=every["joins"][place],
             paid_joins=paid["joins"][place],
-            leavers=every["leavers"][place],
             paid_leavers=paid["leavers"][place],
             cost_per_payer=self.chain.paid_cost.get(app.agent_id, 0.0) / max(payers, 1.0),
             other_revenue_per_query=other / max(queries, 1.0),
             operating_profit=app.books.operating_profit,
-            tier_users=tuple(self._tiers["users"][self.slice(app.agent_id)]),
         )

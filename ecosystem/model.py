@@ -118,8 +118,7 @@ class ValueChain(WorldView, mesa.Model):
             for group, owner in spec.group.items()
         }
         self.pooled = frozenset(g for g, owner in spec.group.items() if owner.cash_flow > 0.0 or owner.head is not None)
-        peak = self.load_factor if self.on("peak_provisioning") else 1.0
-        self._reserves = {lab: terms.provisioning / peak for lab, terms in spec.lab.items()}
+        self._reserves = {lab: terms.provisioning / self.held_load for lab, terms in spec.lab.items()}
         off_peak = self.on("off_peak")
         self._off_peak = {lab: off_peak * s.off_peak_discount * s.off_peak_share for lab, s in spec.lab.items()}
         self.owned = frozenset(
@@ -364,6 +363,7 @@ class ValueChain(WorldView, mesa.Model):
         else:
             for model in self.labs[firm].models.values():
                 model.scale = model.next_scale = model.scale * factor
+            self.tokens.forget_prices()
 
     def open_interaction(self, region: str, commission: float, willingness: float) -> None:
         """Open commission revenue to the apps of a region, or raise willingness to pay there."""

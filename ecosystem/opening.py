@@ -41,11 +41,7 @@ def open_chain(chain: "ValueChain") -> list[Plug]:
     for lab in chain.labs.values():
         lab.rent_paid = math.fsum(s * chain.clouds[c].rent for c, s in lab.cloud_shares.items())
         for model in lab.models.values():
-            model.opening_blend = (
-                chain.tokens.mix[0] * model.price.input
-                + chain.tokens.mix[1] * model.price.cached
-                + chain.tokens.mix[2] * model.price.output
-            )
+            model.opening_blend = chain.blend(model.price)
             model.volume_output = 1e7
     chain.costs.update(chain)
     chain.refresh_frontier()

@@ -59,8 +59,8 @@ class Serving:
             else:
                 self.self_hosted[app_id] = max(self._hours_to_host(app, tokens), chain.minimum_hours)
         for region in chain.spec.regions:
-            there = {app_id: hours for app_id, hours in self.self_hosted.items() if chain.apps[app_id].region == region}
-            chain.hours.ask_region(region, there)
+            there = {app: hours for app, hours in self.self_hosted.items() if chain.apps[app].region == region}
+            chain.hours.ask_region(region, {app: hours for app, hours in there.items() if hours < math.inf})
         self._enterprise_tokens()
 
     def _tokens_of(self, app: "App") -> dict[tuple[LargeOrSmall, bool], Mtok]:
@@ -71,10 +71,7 @@ class Serving:
         queries = chain.consumer_queries(app.agent_id)
         for (_, tier), number in zip(app.tiers, queries, strict=True):
             paid = tier.price > 0.0
-            size: LargeOrSmall = tier.model
-            if not paid and not chain.on("free_on_small"):
-                size = "large"
-            mtok = tokens.setdefault((size, paid), [0.0, 0.0, 0.0])
+            mtok = tokens.setdefault((app.model_of(tier), paid), [0.0, 0.0, 0.0])
             factor = number * tier.tokens / 1e6
             mtok[0] += factor * mix[0]
             mtok[1] += factor * mix[1]
@@ -82,16 +79,14 @@ class Serving:
         return tokens
 
     def _hours_to_host(self, app: "App", tokens: dict[tuple[LargeOrSmall, bool], Mtok]) -> float:
-        """Return the hours that the tokens of a self-hosting app take."""
+        """Return the hours that the tokens of a self-hosting app take, infinite where none can serve it."""
         chain = self.chain
         size: LargeOrSmall
         hours = 0.0
         for (size, _), amount in tokens.items():
             used: LargeOrSmall = "small" if app.supply.mode == "own_model" else size
-            hours += dot(
-                (amount[0], amount[1], amount[2]),
-                chain.tokens.self_hosted(app.region, app.supply.supplier, used),
-            )
+            each = chain.tokens.self_hosted(app.region, app.supply.supplier, used)
+            hours += dot(amount, each) if max(each) < math.inf else math.inf
         return hours
 
     def _enterprise_tokens(self) -> None:
@@ -118,7 +113,7 @@ class Serving:
                 sales.setdefault((seller, lab), []).append((segment, mtok, value))
         for cloud_id, cloud in chain.clouds.items():
             for lab_id, host in cloud.hosted.items():
-                host.hours = 0.0
+                host.hours = host.volume = host.revenue = 0.0
                 if not host.active:
                     continue
                 hours = chain.costs.on_cloud(cloud_id, lab_id, host.spec.model)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agents.world import SUPPLY_MODES, SupplyMode, SupplyQuotes, TokenOffer
-from ecosystem.token_costs import dot
+from ecosystem.token_costs import NEVER, dot
 
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
@@ -16,9 +16,9 @@ Classes = tuple[float, float, float]
 
 
 class SupplyCatalogue:
-    """List prices of the labs that sell in a region, and hours a Mtok of the models that apps may host there.
+    """Prices of the labs that sell in a region, and hours a Mtok of the models that apps may host there.
 
-    In the order of (mode, supplier): labs' APIs, an own small model, open weights.
+    In the order of (mode, supplier): labs' APIs (off-peak discounts taken off), an own small model, open weights.
     """
 
     def __init__(self, chain: "ValueChain", region: str, offers: list[tuple[TokenOffer, TokenOffer]]) -> None:
@@ -27,12 +27,16 @@ class SupplyCatalogue:
         self.minimum_hours = chain.minimum_hours
         self.sellers = len(offers)
         self.ways: list[tuple[SupplyMode, str]] = [("api", big.lab) for big, _ in offers]
-        columns: list[tuple[Classes, Classes]] = [(big.price, small.price) for big, small in offers]
+        columns: list[tuple[Classes, Classes]] = [
+            (_less(big.price, chain.off_peak(big.lab)), _less(small.price, chain.off_peak(big.lab)))
+            for big, small in offers
+        ]
         qualities = [(big.quality, small.quality) for big, small in offers]
-        self._own = market.own_model_lab(region)
-        if self._own is not None:
-            self._own_hours, self._own_quality = market.self_hosted(region, self._own, "small"), market.own_quality()
-            self.ways.append(("own_model", self._own))
+        own = market.own_model_lab(region)
+        self._own_hours = market.self_hosted(region, own, "small") if own is not None else NEVER
+        self._own_quality = market.own_quality()
+        if own is not None and max(self._own_hours) < math.inf:
+            self.ways.append(("own_model", own))
             columns.append((self._own_hours, self._own_hours))
             qualities.append((self._own_quality, self._own_quality))
         for lab_id, lab in chain.labs.items():
@@ -52,8 +56,13 @@ class SupplyCatalogue:
         by_size = mix[0] * self._classes[0] + mix[1] * self._classes[1] + mix[2] * self._classes[2]
         amount = large * by_size[0] + (1.0 - large) * by_size[1]
         quality = large * self._qualities[0] + (1.0 - large) * self._qualities[1]
-        if self._own is not None:
+        if max(self._own_hours) < math.inf:
             amount[self.sellers], quality[self.sellers] = dot(mix, self._own_hours), self._own_quality
         cost = amount * scale
         cost[self.sellers :] = np.maximum(cost[self.sellers :], self.minimum_hours) * self.spot
         return SupplyQuotes(self.ways, self._place, self._mode, cost, quality)
+
+
+def _less(price: Classes, discount: float) -> Classes:
+    """Return a price less what discounts give away of it."""
+    return price[0] * (1.0 - discount), price[1] * (1.0 - discount), price[2] * (1.0 - discount)

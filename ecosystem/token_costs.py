@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Hours = tuple[float, float, float]
 """H100-equivalent hours a Mtok of input, cached input and output."""
+NEVER: Hours = (math.inf, math.inf, math.inf)
+"""Hours of what nobody can serve."""
 
 SERVING_WEIGHT = 0.3
 """Weight of serving speed in H100-equivalents: about the share of hours that serves tokens (opening balance)."""
@@ -67,7 +69,10 @@ class TokenCosts:
         return groups
 
     def update(self, chain: "ValueChain") -> None:
-        """Solve this month's hours a Mtok for every lab and size, on every cloud and on the lab's own mix of clouds."""
+        """Solve this month's hours a Mtok for every lab and size, on every cloud and on the lab's own mix of clouds.
+
+        A lab that has lost all its clouds reckons with the hours of its last month with one.
+        """
         load = np.array([max(chain.labs[lab].models[size].volume_output, 1e-3) / 730.0 for lab, size in self.rows])
         if not chain.on("load_economies"):
             load = np.full_like(load, REFERENCE_LOAD)
@@ -92,15 +97,16 @@ class TokenCosts:
         )
         self.efficiency = {lab: chain.labs[lab].efficiency * progress for lab in self.labs}
         self.hours = {
-            (lab, size): self._hours(tokens[i], self.efficiency[lab]) for i, (lab, size) in enumerate(self.rows)
+            (lab, size): self._hours(tokens[i], self.efficiency[lab], self.hours.get((lab, size), NEVER))
+            for i, (lab, size) in enumerate(self.rows)
         }
 
     @staticmethod
-    def _hours(tokens: list[float], efficiency: float) -> Hours:
+    def _hours(tokens: list[float], efficiency: float, without: Hours = NEVER) -> Hours:
         prompt, cached, answer = tokens
         if prompt > 0.0 and cached > 0.0 and answer > 0.0:
             return 1.0 / (prompt * efficiency), 1.0 / (cached * efficiency), 1.0 / (answer * efficiency)
-        return math.inf, math.inf, math.inf
+        return without
 
     def _mixes(self, chain: "ValueChain") -> NDArray[np.float64]:
         """Return (clouds, accelerators): the share of each accelerator in a cloud's H100-equivalents."""

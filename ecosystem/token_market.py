@@ -6,17 +6,41 @@ from typing import TYPE_CHECKING
 from agents.lab import SIZES, Lab
 from agents.world import LargeOrSmall, SupplyQuotes, TokenOffer, TokenPrice
 from ecosystem.supply_catalogue import SupplyCatalogue
-from ecosystem.token_costs import Hours, dot
+from ecosystem.token_costs import NEVER, Hours, dot
+from ecosystem.view import COMPARABLE
 
 if TYPE_CHECKING:
     from agents.app import App
     from agents.hosting import HostedModel
     from ecosystem.model import ValueChain
+    from ecosystem.spec import Spec
 
 OWN_MODEL_QUALITY = 0.85
 """Quality of an app's own small model over the best open weights (judgement)."""
 OWN_MODEL_EFFICIENCY = 3.0
 """Accelerator-hours a token of a self-hoster over an owner at scale (F-P18 bounds it by 5; judgement)."""
+
+
+NO_SEGMENTS = (0.45, 0.3, 0.25)
+"""Mix by which prices are compared where no segment buys (judgement: the default of segments)."""
+
+
+def enterprise_mix(spec: "Spec") -> tuple[float, float, float]:
+    """Return the input, cached and output tokens of a token of enterprise traffic.
+
+    It is the mean over all segments, weighted by what they spend at the opening: the one basket by which labs reckon
+    their costs, and labs and hosts set and compare list prices.
+    """
+    spending = {
+        region: math.fsum(lab.enterprise_revenue.get(region, 0.0) for lab in spec.lab.values())
+        for region in spec.regions
+    }
+    segments = [(segment.share * spending[segment.region], segment.mix) for segment in spec.enterprise.values()]
+    whole = math.fsum(weight for weight, _ in segments)
+    if whole <= 0.0:
+        return NO_SEGMENTS
+    fresh, cached, answer = (math.fsum(weight * mix[i] for weight, mix in segments) / whole for i in range(3))
+    return fresh, cached, answer
 
 
 class TokenMarket:
@@ -25,49 +49,53 @@ class TokenMarket:
     def __init__(self, chain: "ValueChain") -> None:
         self.chain = chain
         self.offers: dict[str, list[TokenOffer]] = {}
-        self._by_price: dict[str, list[tuple[float, float, str]]] = {}
-        """Offers of each region from the cheapest on: price of a Mtok of enterprise traffic, quality, lab."""
+        self._by_price: dict[str, list[tuple[float, float]]] = {}
+        """Offers of each region from the cheapest on: price of a Mtok of enterprise traffic, quality."""
         self._models: dict[str, list[tuple[TokenOffer, TokenOffer]]] = {}
         self._self_hosted: dict[tuple[str, str, LargeOrSmall], Hours] = {}
         self._largest_cloud: dict[str, str] = {}
         self._catalogues: dict[str, SupplyCatalogue] = {}
-        first = next(iter(sorted(chain.spec.enterprise)), None)
-        mix = chain.spec.enterprise[first] if first is not None else None
-        self.mix = (
-            (mix.input_share, mix.cached_share, 1.0 - mix.input_share - mix.cached_share) if mix else (0.45, 0.3, 0.25)
-        )
+        self.mix = enterprise_mix(chain.spec)
         self.at_war: dict[str, list[Lab]] = {}
         """Labs at war by region, from one publication of prices to the next."""
+        self._asked: tuple[int, dict[str, list[TokenOffer]]] = (-1, {})
+        """What sellers ask before the month's new prices, with its month: collected when a lab at war looks.
+
+        An event that changes prices clears it (`forget_prices`)."""
 
     def publish(self) -> None:
-        """Collect the offers of every region: labs that sell there, clouds there that host open weights."""
-        chain = self.chain
+        """Publish the offers of every region."""
         self._self_hosted = {}
         self._largest_cloud = {}
         self._catalogues = {}
-        self.at_war = {region: [] for region in chain.spec.regions}
-        self.offers = {region: [] for region in chain.spec.regions}
-        self._models = {region: [] for region in chain.spec.regions}
+        self.at_war = {region: [] for region in self.chain.spec.regions}
+        for lab in self.chain.labs.values():
+            if lab.alive and lab.in_war:
+                self.at_war[lab.region].append(lab)
+        self.offers = self._offers_now()
+        for region, offers in self.offers.items():
+            own = [offer for offer in offers if offer.seller == offer.lab]
+            self._models[region] = list(zip(own[::2], own[1::2], strict=True))
+            self._by_price[region] = sorted((offer.price.blend(self.mix), offer.quality) for offer in offers)
+
+    def _offers_now(self) -> dict[str, list[TokenOffer]]:
+        """Return what is on sale by region: labs that sell there, large and small; clouds that host open weights."""
+        chain = self.chain
+        found: dict[str, list[TokenOffer]] = {region: [] for region in chain.spec.regions}
         for lab_id, lab in chain.labs.items():
             if not lab.alive:
                 continue
-            if lab.in_war:
-                self.at_war[lab.region].append(lab)
-            large, small = (
+            models = [
                 TokenOffer(lab_id, lab_id, size, lab.models[size].price, lab.models[size].quality, lab.service)
                 for size in SIZES
-            )
+            ]
             for region in lab.spec.sells_in:
-                self.offers[region] += (large, small)
-                self._models[region].append((large, small))
+                found[region] += models
         for cloud_id, cloud in chain.clouds.items():
             for lab_id, host in cloud.hosted.items():
-                if cloud.alive and host.active:
-                    self.offers[cloud.region].append(self._hosted(cloud_id, lab_id, host))
-        self._by_price = {
-            region: sorted((offer.price.blend(self.mix), offer.quality, offer.lab) for offer in offers)
-            for region, offers in self.offers.items()
-        }
+                if cloud.alive and host.active and chain.open_weights(lab_id):
+                    found[cloud.region].append(self._hosted(cloud_id, lab_id, host))
+        return found
 
     def _hosted(self, cloud: str, lab: str, host: "HostedModel") -> TokenOffer:
         size = host.spec.model
@@ -84,18 +112,27 @@ class TokenMarket:
         reserve = chain.reserve(lab)
         return hours * reserve * agent.rent_paid
 
-    def lowest_price(self, region: str, quality: float, but: str | None = None) -> float:
-        """Return the lowest price in a region of a model of some quality, those of a lab apart; infinite for none."""
-        offers = self._by_price.get(region, ())
-        return next((price for price, good, lab in offers if good >= quality and lab != but), math.inf)
+    def lowest_price(self, region: str, quality: float) -> float:
+        """Return the lowest price in a region of a model of some quality; infinite where there is none."""
+        return next((price for price, good in self._by_price.get(region, ()) if good >= quality), math.inf)
 
     def rival_price(self, lab: str, size: LargeOrSmall) -> float:
-        """Return the lowest price of a rival's model that is at most 0.1 worse, where the lab sells."""
-        chain = self.chain
-        own = chain.labs[lab].models[size]
-        lowest = [self.lowest_price(region, own.quality - 0.1, lab) for region in chain.labs[lab].spec.sells_in]
-        price = min(lowest, default=math.inf)
-        return price if price < math.inf else own.opening_blend * own.scale
+        """Return the lowest price that a rival asks now for a comparable model, where the lab sells."""
+        agent = self.chain.labs[lab]
+        own = agent.models[size]
+        if self._asked[0] != self.chain.month:
+            self._asked = self.chain.month, self._offers_now()
+        rivals = [
+            offer.price.blend(self.mix)
+            for region in agent.spec.sells_in
+            for offer in self._asked[1][region]
+            if offer.lab != lab and offer.quality >= own.quality - COMPARABLE
+        ]
+        return min(rivals, default=own.opening_blend * own.scale)
+
+    def forget_prices(self) -> None:
+        """Look anew at what rivals ask: an event has changed it."""
+        self._asked = (-1, {})
 
     def plan_hosting(self) -> None:
         """Have hosts of open weights set their prices."""
@@ -130,12 +167,12 @@ class TokenMarket:
     def _share_hosts(self, speed: float) -> None:
         """Publish hosts' shares of the tokens of the model they host."""
         chain = self.chain
-        hosts = [(lab, host) for cloud in chain.clouds.values() for lab, host in cloud.hosted.items()]
-        totals = {lab: chain.labs[lab].models["large"].volume for lab, _ in hosts}
-        for lab, host in hosts:
-            totals[lab] += host.volume
-        for lab, host in hosts:
-            host.share += speed * ((host.volume / totals[lab] if totals[lab] > 0.0 else 0.0) - host.share)
+        hosts = [((lab, h.spec.model), h) for cloud in chain.clouds.values() for lab, h in cloud.hosted.items()]
+        totals = {(lab, size): chain.labs[lab].models[size].volume for (lab, size), _ in hosts}
+        for model, host in hosts:
+            totals[model] += host.volume
+        for model, host in hosts:
+            host.share += speed * ((host.volume / totals[model] if totals[model] > 0.0 else 0.0) - host.share)
 
     # --- apps ---------------------------------------------------------------------------------------------------
 
@@ -191,15 +228,23 @@ class TokenMarket:
         )
 
     def self_hosted(self, region: str, lab: str, size: LargeOrSmall) -> Hours:
-        """Return H100-equivalent hours a Mtok for a self-hoster of a lab's model on the region's largest cloud."""
+        """Return H100-equivalent hours a Mtok for a self-hoster of a lab's model on the region's largest cloud.
+
+        They are infinite where there is no living cloud, or none that can serve the model.
+        """
         key = (region, lab, size)
         known = self._self_hosted.get(key)
         if known is None:
-            chain = self.chain
-            if region not in self._largest_cloud:
-                clouds = [c for c in chain.clouds.values() if c.alive and c.region == region]
-                self._largest_cloud[region] = max(clouds, key=lambda c: (c.size, c.agent_id)).agent_id
-            hours = chain.costs.on_cloud(self._largest_cloud[region], lab, size)
-            factor = OWN_MODEL_EFFICIENCY / chain.spec.research.load_factor
-            known = self._self_hosted[key] = (hours[0] * factor, hours[1] * factor, hours[2] * factor)
+            known = self._self_hosted[key] = self._hours_of_self_hoster(region, lab, size)
         return known
+
+    def _hours_of_self_hoster(self, region: str, lab: str, size: LargeOrSmall) -> Hours:
+        chain = self.chain
+        if region not in self._largest_cloud:
+            clouds = [c for c in chain.clouds.values() if c.alive and c.region == region]
+            if not clouds:
+                return NEVER
+            self._largest_cloud[region] = max(clouds, key=lambda c: (c.size, c.agent_id)).agent_id
+        hours = chain.costs.on_cloud(self._largest_cloud[region], lab, size)
+        factor = OWN_MODEL_EFFICIENCY / chain.held_load
+        return hours[0] * factor, hours[1] * factor, hours[2] * factor

@@ -101,6 +101,11 @@ class WorldView:
         return self.spec.research.load_factor
 
     @property
+    def held_load(self) -> float:
+        """Mean load over the hours that are held for it: those of the daily peak, unless that is switched off."""
+        return self.load_factor if self.on("peak_provisioning") else 1.0
+
+    @property
     def performance(self) -> dict[str, float]:
         """H100-equivalents of one accelerator."""
         return self.costs.performance

@@ -32,6 +32,10 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "more payers than users": ({"app.search.payers": 9e9}, ["app.search.payers", "9e+09", "users"]),
     "unknown way of earning": ({"app.search.earning.adverts": {}}, ["app.search: earning", "'adverts'", "ads"]),
     "unknown term of a way": ({"app.search.earning.ads": {"lode": 1.0}}, ["app.search: earning.ads.lode", "load"]),
+    "a mix without output": (
+        {"enterprise.firms.input_share": 0.8, "enterprise.firms.cached_share": 0.5},
+        ["enterprise.firms", "input_share 0.8", "cached_share 0.5", "more than 1"],
+    ),
     "nested logit upside down": ({"consumers.west.lambda_tier": 0.9}, ["consumers.west", "lambda_tier 0.9"]),
     "empty tier": ({"lab": {}}, ["lab", "at least one firm"]),
     "unknown kind of event": ({"events.x": {"kind": "miracle", "month": 1}}, ["events.x", "miracle", "price_war"]),

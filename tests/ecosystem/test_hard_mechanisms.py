@@ -189,7 +189,7 @@ def _chain_of_search(rent_factor: float = 1.0) -> ValueChain:
 
 def _decides_to_make(chain: ValueChain, app: App, mtok: float) -> bool:
     """Return whether the app starts to make its own tokens at this volume."""
-    app.usage = AppDemand.none(len(app.tiers))._replace(mtok=mtok, users=1.0, queries=1.0)
+    app.usage = AppDemand.none()._replace(mtok=mtok, users=1.0, queries=1.0)
     app.pending = None
     app.plan_supply()
     return app.pending is not None and app.pending[1].mode in {"self_host", "own_model"}

@@ -104,3 +104,24 @@ def test_resold_search_calls_are_those_that_were_lost() -> None:
     calm = {key: value for key, value in hike.items() if key != "events.hike"}
     quiet = ValueChain(Spec.load("toy").with_overrides(calm)).run()
     assert not quiet.apps["search"].resells
+
+
+def test_an_app_whose_new_terms_sell_no_calls_serves_no_lost_ones() -> None:
+    hike: dict[str, object] = {
+        "months": 16,
+        "events.hike": {"kind": "api_price", "month": 2, "firm": "chat", "factor": 4.0},
+        "app.chat.earning": {"subscription": {}, "api": {"price": 25.0, "outside_calls": 4.0e8}},
+        "events.terms": {"kind": "new_terms", "month": 15, "app": "search", "earning": {"subscription": {}}},
+    }
+    chain = ValueChain(Spec.load("toy").with_overrides(hike))
+    market, app = chain.consumer_markets["west"], chain.apps["search"]
+    while chain.month < 15:
+        chain.step()
+    assert app.resells
+    served = market.outside["search"]
+    app.spec = app.spec.model_copy(update={"switching_cost": 1e15})
+    chain.step()
+    assert not app.resells
+    assert served > 0.0
+    assert "search" not in market.outside
+    assert market.lost_calls[0] > 0.9 * (4.0e8 - market.outside["chat"])
