@@ -1,4 +1,4 @@
-"""Fitting tastes to the opening month: brands to users, paid extras to payers by app, the WTP level to conversion."""
+"""Fitting tastes to the opening month: brands to users, paid extras to payers by app."""
 
 import math
 from collections import OrderedDict
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.choice import ChoiceLaw, ConsumerOffers, PublicState, Use
-from agents.consumer_spec import ConsumersSpec
 from agents.tastes import Array, bass_step
 
 _STEPS = 20_000
@@ -71,11 +70,6 @@ class Acceleration:
         move = step - (moves + turns) @ weights
         farthest = max(_REACH * float(np.abs(step).max()), _SURE)
         return np.asarray(point + move * min(1.0, farthest / max(float(np.abs(move).max()), _SURE)))
-
-
-def calibrate_brands(law: ChoiceLaw, offers: ConsumerOffers, opening_users: Array) -> Array:
-    """Return the brands (A,) of `fit_opening`."""
-    return fit_opening(law, offers, opening_users).brand
 
 
 def fit_opening(
@@ -182,26 +176,3 @@ def _balance(law: ChoiceLaw, offers: ConsumerOffers, state: PublicState, use: Us
     shares, _ = law.shares(offers, state, use)
     weight = shares / (law.leaving(offers, shares, offers.fee) + newcomers)
     return np.asarray(weight / weight.sum(axis=1, keepdims=True))
-
-
-def fit_wtp_level(spec: ConsumersSpec, offers: ConsumerOffers, opening_users: Array, conversion: float) -> float:
-    """Return the `wtp_level` at which the share `conversion` of users pays in the opening month, by
-    bisection.
-
-    One moment a region: F-A13 (5 % in the West), an assumption in China (1.5 %). WTP and the value increment
-    of the paid tier are fitted together: the increment follows from quality and quota, the level closes the
-    rest.
-    """
-    low, high = 0.1, 30.0
-    for _ in range(24):
-        middle = (low * high) ** 0.5
-        paid = opening_conversion(spec.model_copy(update={"wtp_level": middle}), offers, opening_users)
-        low, high = (middle, high) if paid < conversion else (low, middle)
-    return float((low * high) ** 0.5)
-
-
-def opening_conversion(spec: ConsumersSpec, offers: ConsumerOffers, opening_users: Array) -> float:
-    """Return payers per user in the opening month, brands fitted."""
-    law = ChoiceLaw(spec)
-    users = law.people @ fit_opening(law, offers, opening_users).balance[:, :-1]
-    return float(users[offers.fee > 0].sum() / users.sum())

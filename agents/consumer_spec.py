@@ -45,7 +45,7 @@ class ConsumersSpec(Parameters):
         1.0, unit="log points", source="judgement", span=(0.7, 1.3), gt=0, doc="spread, professional"
     )
     wtp_level: float = param(
-        2.47, unit="ratio", source="fit to F-A13 by fit_wtp_level", span=(0.5, 6.0), gt=0,
+        2.47, unit="ratio", source="fit to F-A13", span=(0.5, 6.0), gt=0,
         doc="multiplies both medians; fitted to paid conversion with the free tier present",
     )  # fmt: skip
     price_scale: float = param(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.base import EconomicAgent
-from agents.brands import calibrate_brands, fit_wtp_level, remembered_opening
+from agents.brands import remembered_opening
 from agents.choice import BLOCKED, METERED, THROTTLED, ChoiceLaw, ConsumerOffers, PublicState
 from agents.consumer_spec import CHINA, ConsumersSpec
 from agents.tastes import (
@@ -33,8 +33,6 @@ __all__ = [
     "Consumers",
     "ConsumersSpec",
     "UsageTable",
-    "calibrate_brands",
-    "fit_wtp_level",
 ]
 
 _TINY = 1e-300
@@ -47,8 +45,6 @@ class ConsumerOutcome:
 
     users: Array
     """People, those bought by marketing included."""
-    app_users: Array
-    """(A,) people, each counted once at an app."""
     joins: Array
     """People who came to the option from elsewhere."""
     leavers: Array
@@ -57,14 +53,10 @@ class ConsumerOutcome:
     """(A,) people bought by marketing or bundling."""
     queries: Array
     """Queries asked after ad response and quota, throttled and metered ones included."""
-    blocked: Array
-    """Queries wanted and refused by the quota."""
     throttled: Array
     """Queries answered in the throttled way."""
     eligible: Array
     """Queries with commercial intent."""
-    impressions: Array
-    """Ad slots offered: eligible queries times ad load."""
     fees: Array
     """$ of subscription fees, before discounts and store fees."""
     overage: Array
@@ -75,10 +67,6 @@ class ConsumerOutcome:
     """(A,) trust weighted by users, 1 where nobody is."""
     surplus: float
     """Consumer surplus in $/month: expected maximum utility above that of having no app."""
-    none: float
-    """People who know the apps and hold none (slots of multi-homers counted apart)."""
-    adopted: float
-    """Share of people who know the apps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +140,10 @@ class Consumers(EconomicAgent):
             raise ValueError(f"factor {factor} must be positive")
         self.law.wtp = self.law.wtp * factor
 
-    def public_state(self, offers: ConsumerOffers) -> PublicState:
-        """Return what choice depends on beside offers."""
-        return self._state(offers, _trial_tiers(_entry_tiers(offers, self.trust.shape[1]), len(offers.app)))
-
-    def _state(self, offers: ConsumerOffers, trial: Matrix) -> PublicState:
+    def public_state(self, offers: ConsumerOffers, entry: Index | None = None) -> PublicState:
+        """Return what choice depends on beside offers; `entry`: the entry tiers where they are known already."""
         apps, firsts = self.trust.shape[1], self.law.firsts
+        trial = _trial_tiers(_entry_tiers(offers, apps) if entry is None else entry, len(offers.app))
         held = self._held(self.people, trial)
         everyone = self.law.by_app(total_of_rows(held), offers.app, apps)
         first = self.law.by_app(total_of_rows(held[:firsts]), offers.app, apps)
@@ -175,7 +161,7 @@ class Consumers(EconomicAgent):
         entry = _entry_tiers(offers, self.trust.shape[1])
         options = len(offers.app)
         trial = _trial_tiers(entry, options)
-        shares, surplus = self.law.shares(offers, self._state(offers, trial))
+        shares, surplus = self.law.shares(offers, self.public_state(offers, entry))
         chance = np.empty_like(self.people)
         chance[:, : options + 1] = self.law.leaving(offers, shares, self._last_fee)
         chance[:, options + 1 :] = np.where(entry >= 0, self.spec.trial_review, 1.0)
@@ -228,27 +214,20 @@ class Consumers(EconomicAgent):
         self._learn_trust(held, app_users)
         users = total_of_rows(held)
         queries = total_of_rows(appetite * use.served)
-        wanted = total_of_rows(appetite)
         trusted, by_app = total_of_rows(app_users * self.trust), total_of_rows(app_users)
-        eligible = queries * offers.eligible
         return ConsumerOutcome(
             users=users,
-            app_users=by_app,
             joins=self._moves.joins,
             leavers=self._moves.leavers,
             acquired=self._moves.acquired,
             queries=queries,
-            blocked=np.where(offers.overage == BLOCKED, wanted - queries, 0.0),
             throttled=total_of_rows(appetite * use.throttled),
-            eligible=eligible,
-            impressions=eligible * offers.ad_load,
+            eligible=queries * offers.eligible,
             fees=users * offers.fee,
             overage=total_of_rows(active * use.payment),
             quota_hit=total_of_rows(held * use.hit) / np.maximum(users, _TINY),
             trust=np.where(by_app > 0, trusted / np.maximum(by_app, _TINY), 1.0),
             surplus=self._moves.surplus,
-            none=float(self.people[:, len(users)].sum()),
-            adopted=self.adopted,
         )
 
     def usage_table(self, edges: Array | None = None) -> UsageTable:

@@ -1,4 +1,4 @@
-"""Fitting tastes to the opening: brands to users, extras of paid tiers to payers, the WTP level to conversion."""
+"""Fitting tastes to the opening: brands to users, extras of paid tiers to payers; conversion as shipped."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -7,23 +7,24 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from agents.brands import calibrate_brands, fit_opening, fit_wtp_level, opening_conversion
-from agents.choice import ChoiceLaw
+from agents.brands import fit_opening
+from agents.choice import ChoiceLaw, ConsumerOffers
 from agents.consumer_spec import CHINA, ConsumersSpec
-from tests.agents.test_consumers import USERS, WEST, offers, one, run, still
+from agents.tastes import Array
+from tests.agents.test_consumers import USERS, WEST, by_app, offers, one, run, still
 
 
 def test_brands_put_the_given_users_in_the_apps_and_keep_them_there() -> None:
-    brand = calibrate_brands(ChoiceLaw(WEST), offers(), USERS)
+    brand = fit_opening(ChoiceLaw(WEST), offers(), USERS).brand
     assert np.all(np.diff(brand) < 0)
     results = run(12, spec=still(WEST))
-    assert_allclose(results[0].app_users, USERS, rtol=1e-8)
-    assert_allclose(results[11].app_users, USERS, rtol=1e-8)
+    assert_allclose(by_app(results[0]), USERS, rtol=1e-8)
+    assert_allclose(by_app(results[11]), USERS, rtol=1e-8)
 
 
 def test_the_opening_grows_with_awareness_and_keeps_its_shares() -> None:
     growing = WEST.model_copy(update={"word_of_mouth": 0.0, "multi_home": 0.0})
-    users = np.array([result.app_users for result in run(3, spec=growing)])
+    users = np.array([by_app(result) for result in run(3, spec=growing)])
     growth = np.array([users[0] / USERS, users[1] / users[0]])
     assert np.all(growth > 1.08)
     assert np.ptp(growth, axis=1).max() < 0.003, "no app gains on another by the mere arrival of newcomers"
@@ -36,7 +37,7 @@ def test_paid_extras_put_the_given_payers_in_the_apps_and_keep_them_there() -> N
     opening = fit_opening(ChoiceLaw(spec), terms, USERS, payers)
     results = run(12, spec=spec, terms=replace(terms, paid_extras=opening.paid_extras))
     for outcome in (results[0], results[11]):
-        assert_allclose(outcome.app_users, USERS, rtol=1e-8)
+        assert_allclose(by_app(outcome), USERS, rtol=1e-8)
         assert_allclose(outcome.users[1:8:2], payers[:4], rtol=1e-8)
     assert opening.paid_extras[4] == opening.paid_extras[5] == 0.0, "no number of payers, nothing to fit"
     assert results[0].users[9] > 0.01 * USERS[4], "whose payers follow from willingness to pay"
@@ -46,20 +47,24 @@ def test_brands_of_apps_without_users_are_left_alone_and_impossible_openings_ref
     users = USERS.copy()
     users[5] = 0.0
     terms = replace(offers(), brand=np.full(6, -0.7))
-    assert calibrate_brands(ChoiceLaw(WEST), terms, users)[5] == -0.7
+    assert fit_opening(ChoiceLaw(WEST), terms, users).brand[5] == -0.7
     with pytest.raises(ValueError, match="aware"):
-        calibrate_brands(ChoiceLaw(WEST), terms, 10 * USERS)
+        fit_opening(ChoiceLaw(WEST), terms, 10 * USERS)
     with pytest.raises(ValueError, match="no open tier"):
-        calibrate_brands(ChoiceLaw(WEST), replace(terms, available=np.zeros(12)), users)
+        fit_opening(ChoiceLaw(WEST), replace(terms, available=np.zeros(12)), users)
+
+
+def opening_conversion(spec: ConsumersSpec, terms: ConsumerOffers, users: Array) -> float:
+    """Return payers per user in the opening month, brands fitted."""
+    law = ChoiceLaw(spec)
+    held = law.people @ fit_opening(law, terms, users).balance[:, :-1]
+    return float(held[terms.fee > 0].sum() / held.sum())
 
 
 @pytest.mark.parametrize(("region", "fee", "target"), [({}, 20.0, 0.05), (CHINA, 9.4, 0.015)], ids=["West", "China"])
 def test_paid_conversion_with_a_free_tier(region: dict[str, float], fee: float, target: float) -> None:
     spec, terms, users = ConsumersSpec(**cast(Any, region)), offers(fee=fee), 0.3 * USERS
     assert opening_conversion(spec, terms, users) == pytest.approx(target, rel=0.05)
-    level = fit_wtp_level(spec, terms, users, target)
-    fitted = spec.model_copy(update={"wtp_level": level})
-    assert opening_conversion(fitted, terms, users) == pytest.approx(target, rel=1e-4)
 
 
 def test_a_better_free_tier_lowers_conversion() -> None:
