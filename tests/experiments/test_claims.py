@@ -64,6 +64,19 @@ def test_every_world_of_every_claim_can_be_built(name: str, scenario: str) -> No
             assert len({digest for digest, _ in worlds}) > 1 or case.shared, f"{case.label}: the worlds are the same"
 
 
+@pytest.mark.parametrize("name", ["ads-trust", "subscription-poor"])
+def test_no_case_of_a_claim_changes_the_worlds_of_a_later_one(name: str) -> None:
+    claim, court = _claim(name=name), Court(Crew(1), None, {}, None, vary=False)
+    cases = [Case(claim, "main")]
+    cases += [Case(claim, c.name, tuple(c.set.items()), (), c.treated_only) for c in claim.conditions]
+    cases += [Case(claim, a.path, ((a.path, v),), (), a.treated_only) for a in claim.assumes for v in a.values]
+    together = [[digest for digest, _ in court.worlds_of(case, 0)] for case in cases]
+    for case, seen in zip(cases, together, strict=True):
+        fresh = Case(_claim(name=name), case.label, case.shared, (), case.treated_only)
+        alone = Court(Crew(1), None, {}, None, vary=False)
+        assert [digest for digest, _ in alone.worlds_of(fresh, 0)] == seen, (case.label, case.shared)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
