@@ -289,8 +289,11 @@ def _paths(spec: "Spec", path: str) -> list[str]:
 
 
 def first_value(spec: "Spec", path: str) -> float:
-    """Return the number that a path, perhaps with `*`, has in a scenario: that of the first entry."""
-    return float(_at(spec, _paths(spec, path)[0]))
+    """Return the number that a path, perhaps with `*`, has in a scenario: that of the first entry; UserError."""
+    value = _at(spec, (_paths(spec, path) or [path])[0])
+    if not isinstance(value, int | float):
+        raise UserError(f"{path}: {value!r} is no number")
+    return float(value)
 
 
 def _times(spec: "Spec", path: str, factor: float) -> Any:

@@ -71,11 +71,14 @@ def conditions(results: "Results") -> str:
 
 
 def _flips(claim: Mapping[str, Any]) -> str:
+    from experiments.verdicts import values_used
+
     said = []
     for each in claim["assumptions"]:
         values = f.listed([f"{value:.3g}" for value in each["flips"]]) if each["flips"] else "nowhere"
         low, high = min(each["values"]), max(each["values"])
-        said.append(f"`{each['path']}`: {values} from {low:g} to {high:g} (scenario {each['used']:g})")
+        used = values_used(number(each["used"]), number(each.get("set_to", each["used"])))
+        said.append(f"`{each['path']}`: {values} from {low:g} to {high:g} ({used})")
     return "; ".join(said) or f.NOTHING
 
 

@@ -253,11 +253,12 @@ def effect(claim: Claim, values: Sequence[Value | Failed]) -> float:
 
 
 def _judge(claim: Claim, main: Finding, sides: Mapping[str, Sequence[Finding]], court: Court) -> Judgement:
-    treated = court.worlds_of(Case(claim, claim.statement), 0)[0][1]
+    base, treated = court.base(claim), court.worlds_of(Case(claim, claim.statement), 0)[0][1]
     sensitivities = tuple(
         Sensitivity(
             each,
-            first_value(treated, each.path),
+            _value_or_nan(base, each.path),
+            _value_or_nan(treated, each.path),
             tuple(sides[each.path]),
             flips(claim, each.values, sides[each.path]),
         )
@@ -265,6 +266,14 @@ def _judge(claim: Claim, main: Finding, sides: Mapping[str, Sequence[Finding]], 
         if each.path in sides
     )
     return Judgement(claim, main, tuple(sides.get("conditions", ())), sensitivities)
+
+
+def _value_or_nan(spec: "Spec", path: str) -> float:
+    """Return the number at a path, NaN where a scenario has none there."""
+    try:
+        return first_value(spec, path)
+    except UserError:
+        return math.nan
 
 
 def _digest(value: Any) -> str:

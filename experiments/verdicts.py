@@ -39,13 +39,29 @@ class Finding:
 class Sensitivity:
     """How a claim hangs on one assumption: a finding for every value, and where the effect crosses the threshold.
 
-    `used`: the scenario's own value. `flips`: values at which the verdict changes, by interpolation.
+    `used`: the scenario's own value, `set_to`: that of the claim's treated world, NaN where there is none. `flips`:
+    values at which the verdict changes, by interpolation.
     """
 
     assumption: Assumption
     used: float
+    set_to: float
     findings: tuple[Finding, ...]
     flips: tuple[float, ...]
+
+
+    @property
+    def values_used(self) -> str:
+        """Say what the claim sets and what the scenario has."""
+        return values_used(self.used, self.set_to)
+
+
+def values_used(scenario: float, claim: float) -> str:
+    """Say what value a claim sets and what the scenario has, NaN for none."""
+    has = "none" if math.isnan(scenario) else f"{scenario:g}"
+    if claim == scenario or math.isnan(claim):
+        return f"the scenario has {has}"
+    return f"the claim sets {claim:g}; the scenario has {has}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +138,7 @@ class HypothesesResult:
                     {
                         "path": s.assumption.path,
                         "used": s.used,
+                        "set_to": s.set_to,
                         "values": list(s.assumption.values),
                         "findings": [_finding(one) for one in s.findings],
                         "flips": list(s.flips),

@@ -10,12 +10,12 @@ from ecosystem.spec import Spec
 from experiments.claim_files import Claim, Kind, World, first_value, load_claims, read_claim, shipped, spread
 from experiments.control_worlds import WORLDS
 from experiments.errors import UserError
-from experiments.hypothesis_tests import SIDE, Case, Court, effect, hypotheses
+from experiments.hypothesis_tests import SIDE, Case, Court, _judge, effect, hypotheses
 from experiments.judgement import drawn
 from experiments.metrics import METRICS
 from experiments.paired import Crew, Failed, Job
 from experiments.statistics import Interval, paired_difference
-from experiments.verdicts import Finding, flips
+from experiments.verdicts import Finding, flips, values_used
 
 SOUND = """
 id = "own"
@@ -225,3 +225,22 @@ def test_draws_of_judgement_differ_by_replicate_stay_in_range_and_are_the_same_i
     result = hypotheses(["equity-order"], scenario="toy", quick=True, vary_judgement=True, workers=1)
     interval = result.judgements[0].main.interval
     assert interval is not None and interval.half_width > 0.005
+
+
+def test_what_the_claim_sets_is_told_from_what_the_scenario_has() -> None:
+    claim = _claim("2025", "circular-finance")
+    court = Court(Crew(1), None, {}, None, vary=False)
+    open_case = Finding("", None, "inconclusive", 0, 0)
+    judged = _judge(claim, open_case, {a.path: [open_case] * len(a.values) for a in claim.assumes}, court)
+    assert (judged.sensitivities[0].used, judged.sensitivities[0].set_to) == (0.0, 0.1)
+    assert judged.sensitivities[0].values_used == "the claim sets 0.1; the scenario has 0"
+    assert values_used(math.nan, 0.25) == "the claim sets 0.25; the scenario has none"
+    assert values_used(3.0, 3.0) == "the scenario has 3"
+
+
+def test_the_price_rise_is_tested_at_the_scenarios_own_cost_of_an_index() -> None:
+    claim, spec = _claim("2025", "api-hike"), Spec.load("2025")
+    low, high = next(r.span or (0.0, 0.0) for r in spec.parameters() if r.path == "app.brave.index_cost")
+    for _, world in Court(Crew(1), None, {}, None, vary=False).worlds_of(Case(claim, "main"), 0):
+        for app in ("brave", "perplexity"):
+            assert low <= world.app[app].index_cost == spec.app[app].index_cost <= high
