@@ -99,7 +99,9 @@ def _claim(section: "Section", each: "Judgement") -> None:
         rows = [[one.label, one.verdict, *_interval(one.interval)] for one in each.conditions]
         section.table("Under other conditions", ["condition", "verdict", "effect", "95 % interval"], rows)
     for sensitivity in each.sensitivities:
-        note = f"{sensitivity.assumption.why}; {sensitivity.values_used}. The band is the 95 % interval, the dashed line "
+        note = (
+            f"{sensitivity.assumption.why}; {sensitivity.values_used}. The band is the 95 % interval, the dashed line "
+        )
         note += "the smallest effect that counts."
         section.chart(_flips(sensitivity), _curve(each, sensitivity), note=note)
 

@@ -49,7 +49,6 @@ class Sensitivity:
     findings: tuple[Finding, ...]
     flips: tuple[float, ...]
 
-
     @property
     def values_used(self) -> str:
         """Say what the claim sets and what the scenario has."""

@@ -1,6 +1,7 @@
 """Claims as data: files, worlds, effects, verdicts, flips, control worlds."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,8 @@ def test_every_world_of_every_claim_can_be_built(name: str, scenario: str) -> No
     assert all(math.isfinite(first_value(treated, each.path)) for each in claim.assumes)
     for case in cases:
         worlds = court.worlds_of(case, 0)
-        assert len(worlds) == (len(claim.levels) or (1 if claim.kind == "value" else 2))
-        if claim.kind != "value" and case.label != "ads-trust":
+        assert len(worlds) == (len(claim.levels) or (1 if claim.control is None else 2))
+        if len(worlds) > 1 and case.label != "ads-trust":
             assert len({digest for digest, _ in worlds}) > 1 or case.shared, f"{case.label}: the worlds are the same"
 
 
@@ -85,6 +86,7 @@ def test_no_case_of_a_claim_changes_the_worlds_of_a_later_one(name: str) -> None
         ('"value > threshold"', '"more than threshold"', "own.toml: test: should be like"),
         ('"value > threshold"', '"difference > threshold"', "own.toml: control: a difference needs a control"),
         ('"value > threshold"', '"slope > threshold"', "own.toml: levels: a slope needs"),
+        ('"value > threshold"', '"share > threshold"', "own.toml: test: app_mean is no yes or no"),
         ("threshold = 1.0", 'threshold = "1"', "own.toml: threshold: should be a number"),
         ("{min = 4, max = 4}", "{min = 4, max = 2}", "own.toml: replicates"),
         ('source = "nobody"', "", "own.toml: source: is missing"),
@@ -132,6 +134,7 @@ def test_effects() -> None:
     assert effect(_of("ratio"), [3.0, 2.0]) == 1.5
     assert effect(_of("slope", (1.0, 2.0, 3.0)), [1.0, 3.0, 5.0]) == pytest.approx(2.0)
     assert effect(_of("late_over_early"), [(1.0, 5.0), (0.0, 1.0)]) == 4.0
+    assert [effect(_of("share"), list(said)) for said in ([1.0], [0.0], [1.0, 0.0], [1.0, 1.0])] == [1.0, 0.0, 1.0, 0.0]
     assert math.isnan(effect(_of("difference"), [Failed("why"), 1.0]))
     assert math.isnan(effect(_of("ratio"), [1.0, math.nan]))
     assert math.isnan(effect(_of("ratio"), [1.0, 0.0]))
@@ -244,3 +247,18 @@ def test_the_price_rise_is_tested_at_the_scenarios_own_cost_of_an_index() -> Non
     for _, world in Court(Crew(1), None, {}, None, vary=False).worlds_of(Case(claim, "main"), 0):
         for app in ("brave", "perplexity"):
             assert low <= world.app[app].index_cost == spec.app[app].index_cost <= high
+
+
+def test_a_share_is_decided_by_outcomes_that_are_all_the_same_but_not_by_four() -> None:
+    claim, court = _claim(name="api-hike"), Court(Crew(1), None, {}, None, vary=False)
+    asked: list[int] = []
+
+    def run(wanted: Sequence[tuple[Case, int]]) -> None:
+        asked.extend(count for _, count in wanted)
+
+    court._run = run  # type: ignore[method-assign]
+    court._values = lambda *_: [1.0, 0.0]  # type: ignore[method-assign]
+    assert court.settle([claim], quick=True, most=None)[claim.id].verdict == "supported"
+    assert court.settle([claim], quick=True, most=4)[claim.id].verdict == "inconclusive"
+    assert court.settle([claim], quick=False, most=None)[claim.id].verdict == "supported"
+    assert asked == [6, 4, 7]
