@@ -99,7 +99,7 @@ def faults_table(results: "Results") -> str:
     checks = []
     for check in results["faults"]["checks"]:
         known: dict[str, Any] = {name: value for name, value in check.items() if name in names}
-        known |= {name: number(known[name]) for name in ("sound_effect", "broken_effect")}
+        known |= {name: number(known.get(name)) for name in ("sound_effect", "broken_effect", "threshold")}
         checks.append(FaultCheck(**known))
     result = FaultsResult(tuple(checks))
     return f"{lead(result)}\n\n{table(HEADS, rows(result))}"
