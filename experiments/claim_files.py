@@ -28,7 +28,18 @@ KINDS: dict[Kind, str] = {
 _KIND_OF: dict[str, Kind] = {kind: kind for kind in KINDS}
 _TEST = re.compile(rf"({'|'.join(KINDS)}) ([<>]) threshold")
 _REQUIRED = ("id", "statement", "source", "refuted_by", "scenarios", "metric", "test", "threshold", "replicates")
-_OPTIONAL = ("arguments", "months", "treatment", "control", "levels", "conditions", "assumes", "note")
+_OPTIONAL = (
+    "arguments",
+    "months",
+    "treatment",
+    "control",
+    "levels",
+    "conditions",
+    "assumes",
+    "note",
+    "given",
+    "given_because",
+)
 _WORLD_KEYS = ("set", "without", "world")
 _SIDES = {
     "levels": ("at", "set"),
@@ -86,7 +97,10 @@ class Assumption:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One claim and its test, with the names of one scenario filled in."""
+    """One claim and its test, with the names of one scenario filled in.
+
+    `given`: what is put in decides the claim, or no chance is in it; `given_because` says how.
+    """
 
     id: str
     statement: str
@@ -107,6 +121,8 @@ class Claim:
     conditions: tuple[Condition, ...]
     assumes: tuple[Assumption, ...]
     note: str
+    given: bool = False
+    given_because: str = ""
 
     @property
     def test(self) -> str:
@@ -254,6 +270,8 @@ def _claim(file: str, tables: Mapping[str, Any], scenario: str) -> Claim:
             for each in filled["assumes"]
         ),
         note=tables.get("note", ""),
+        given=bool(tables.get("given", False)),
+        given_because=tables.get("given_because", ""),
     )
 
 

@@ -46,16 +46,28 @@ def verdict_table(results: "Results") -> str:
     rows = [
         [
             f"`{claim['claim']}` {claim['statement']}",
-            f"**{claim['verdict']}**",
+            f"**{claim['verdict']}**{_remark(claim)}",
             f.count(number(claim["effect"])),
-            spanned(f.count, claim["low"], claim["high"]),
+            _interval(claim),
             claim["test"].replace("_", " "),
             str(claim["replicates"]),
             f.count(number(claim["needed"])) if claim["needed"] else "settled",
         ]
         for claim in results["hypotheses"]["claims"]
     ]
-    return table(("claim", "verdict", "effect", "interval", "test", "replicates", "needed"), rows)
+    return table(("claim", "verdict", "effect", "interval (level)", "test", "replicates", "needed"), rows)
+
+
+def _remark(claim: Mapping[str, Any]) -> str:
+    return f"; {claim['remark']}" if claim.get("remark") else ""
+
+
+def _interval(claim: Mapping[str, Any]) -> str:
+    """Return the interval of a verdict with its level."""
+    from experiments.verdicts import with_level
+
+    span = spanned(f.count, claim["low"], claim["high"])
+    return span if span == f.NOTHING or "level" not in claim else with_level(span, number(claim["level"]))
 
 
 def conditions(results: "Results") -> str:

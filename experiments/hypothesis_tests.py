@@ -40,6 +40,8 @@ Question = tuple[str, tuple[tuple[str, Any], ...]]
 """A metric and its arguments."""
 
 LEVEL = 0.95
+UNKNOWN = 0.1
+"""Share of replicates without a meaning beyond which nothing is said: they are seldom missing by chance."""
 SIDE = 6
 """Replicates of a condition or of one value of an assumption."""
 
@@ -169,12 +171,15 @@ class Court:
         failed = sum(any(isinstance(value, Failed) for value in run) for run in runs)
         effects = [effect(claim, run) for run in runs]
         known = [value for value in effects if math.isfinite(value)]
+        note = _without_meaning(replicates - len(known), replicates, failed)
         if len(known) < max(2, replicates / 2):
-            return Finding(case.label, None, "inconclusive", 0, failed)
+            return Finding(case.label, None, "inconclusive", 0, failed, note)
         interval = (share_interval if claim.kind == "share" else mean_interval)(known, level=level)
         said = verdict(interval, claim.threshold, "above" if claim.above else "below")
         needed = _needed(claim, known, interval) if said == "inconclusive" else 0
-        return Finding(case.label, interval, said, needed, failed)
+        if replicates - len(known) > UNKNOWN * replicates:
+            said, needed = "inconclusive", 0
+        return Finding(case.label, interval, said, needed, failed, note)
 
     def _run(self, wanted: Sequence[tuple[Case, int]]) -> None:
         """Do the runs that some cases need and that are not known yet.
@@ -248,6 +253,12 @@ def _level_of_looks(count: int, limit: int) -> float:
     """Return the level of each look at a claim whose replicates are doubled up to a limit: all together have LEVEL."""
     looks = 1 + max(math.ceil(math.log2(limit / count)), 0)
     return 1.0 - (1.0 - LEVEL) / looks
+
+
+def _without_meaning(unknown: int, replicates: int, failed: int) -> str:
+    """Say how many replicates have no meaning, nothing where all have one."""
+    broke = f", as {failed} broke off" if failed else ""
+    return f"{unknown} of {replicates} replicates have no meaning{broke}" if unknown else ""
 
 
 def _enough(claim: Claim, count: int, level: float) -> int:

@@ -25,7 +25,7 @@ class Finding:
     """What one case of a claim came to: the main one, a condition, or one value of an assumption.
 
     `interval` is None where fewer than two replicates have a meaning. `needed`: replicates in all that would
-    settle an inconclusive case, 0 where it is settled.
+    settle an inconclusive case, 0 where it is settled. `note`: how many replicates have no meaning.
     """
 
     label: str
@@ -33,6 +33,14 @@ class Finding:
     verdict: Verdict
     needed: int
     runs_failed: int
+    note: str = ""
+
+    @property
+    def span(self) -> str:
+        """The interval with its level, as text; nothing where there is none."""
+        if self.interval is None:
+            return ""
+        return with_level(f"{f.count(self.interval.low)} to {f.count(self.interval.high)}", self.interval.level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,11 @@ class Sensitivity:
     def values_used(self) -> str:
         """Say what the claim sets and what the scenario has."""
         return values_used(self.used, self.set_to)
+
+
+def with_level(span: str, level: float) -> str:
+    """Return an interval as text with the level that it has."""
+    return f"{span} ({100.0 * level:.3g} %)"
 
 
 def values_used(scenario: float, claim: float) -> str:
@@ -76,6 +89,12 @@ class Judgement:
     def verdict(self) -> Verdict:
         """The verdict on the scenario as it is."""
         return self.main.verdict
+
+    @property
+    def remark(self) -> str:
+        """Say what qualifies the verdict: that the claim is given by construction, or that replicates are missing."""
+        given = f"given: {self.claim.given_because}" if self.claim.given else ""
+        return "; ".join(part for part in (given, self.main.note) if part)
 
     @property
     def holds_when(self) -> str:
@@ -179,10 +198,13 @@ def _row(each: Judgement) -> dict[str, Any]:
         "statement": each.claim.statement,
         "scenario": each.claim.scenario,
         "verdict": each.verdict,
+        "given": each.claim.given,
+        "remark": each.remark,
         "test": each.claim.test,
         "effect": interval.estimate if interval else math.nan,
         "low": interval.low if interval else math.nan,
         "high": interval.high if interval else math.nan,
+        "level": interval.level if interval else math.nan,
         "threshold": each.claim.threshold,
         "replicates": interval.n if interval else 0,
         "needed": each.main.needed,
@@ -200,6 +222,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "effect": interval.estimate if interval else math.nan,
         "low": interval.low if interval else math.nan,
         "high": interval.high if interval else math.nan,
+        "level": interval.level if interval else math.nan,
         "needed": finding.needed,
         "runs_failed": finding.runs_failed,
+        "note": finding.note,
     }

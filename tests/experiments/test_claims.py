@@ -1,5 +1,6 @@
 """Claims as data: files, worlds, effects, verdicts, flips, control worlds."""
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
 from experiments.claim_files import Claim, Kind, World, first_value, load_claims, read_claim, shipped, spread
 from experiments.control_worlds import WORLDS
@@ -16,7 +18,7 @@ from experiments.judgement import drawn
 from experiments.metrics import METRICS
 from experiments.paired import Crew, Failed, Job
 from experiments.statistics import Interval, paired_difference
-from experiments.verdicts import Finding, flips, values_used
+from experiments.verdicts import Finding, HypothesesResult, Judgement, flips, values_used
 
 SOUND = """
 id = "own"
@@ -262,3 +264,43 @@ def test_a_share_is_decided_by_outcomes_that_are_all_the_same_but_not_by_four() 
     assert court.settle([claim], quick=True, most=4)[claim.id].verdict == "inconclusive"
     assert court.settle([claim], quick=False, most=None)[claim.id].verdict == "supported"
     assert asked == [6, 4, 7]
+
+
+def test_intervals_are_printed_with_the_level_that_they_have(tmp_path: Path) -> None:
+    judged = Judgement(_claim(), Finding("", Interval(0.5, 0.4, 0.6, 8, 1.0 - 0.05 / 3.0), "refuted", 0, 0), (), ())
+    result = HypothesesResult((judged,), 1, False, None)
+    assert judged.main.span == "0.400 to 0.600 (98.3 %)"
+    assert result.to_dict()["claims"][0]["level"] == pytest.approx(0.98333, abs=1e-5)
+    page = (
+        result.to_html(tmp_path / "report.html").read_text().replace("&nbsp;", " ").replace("\N{NO-BREAK SPACE}", " ")
+    )
+    assert "0.400 to 0.600 (98.3 %)" in page
+
+
+def test_claims_that_are_given_say_so_beside_the_verdict(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from experiments.cli import main
+
+    assert {name for name in shipped() if read_claim(shipped()[name]).get("given")} == {"scale-trap", "equity-order"}
+    with pytest.raises(SystemExit):
+        main(["hypotheses", "-c", "equity-order", "--quick", "--scenario", "toy", "--out", str(tmp_path)])
+    assert "supported, given: the fall on the day" in " ".join(capsys.readouterr().out.split())
+    said = json.loads((tmp_path / "result.json").read_text())["claims"][0]
+    assert said["given"] is True and said["remark"].startswith("given: the fall on the day")
+    assert "Given: the fall on the day" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("unknown", "verdict"), [(0, "supported"), (1, "supported"), (2, "inconclusive")])
+def test_nothing_is_said_where_more_than_a_tenth_of_the_replicates_has_no_meaning(unknown: int, verdict: str) -> None:
+    claim, court = _of("difference"), Court(Crew(1), None, {}, None, vary=False)
+    values = [[math.nan, 1.0]] * unknown + [[3.0 + i, 1.0] for i in range(10 - unknown)]
+    court._values = lambda _, replicate: values[replicate]  # type: ignore[method-assign,assignment]
+    found = court.finding(Case(claim, "main"), 10, 0.95)
+    assert found.verdict == verdict and found.interval is not None
+    assert found.note == (f"{unknown} of 10 replicates have no meaning" if unknown else "")
+
+
+def test_an_app_that_never_earns_is_not_the_first_to_earn() -> None:
+    chain = ValueChain(Spec.load("toy"), rng=1, replicate=0)
+    for _ in range(3):
+        chain.step()
+    assert METRICS["first_to_earn"](chain, category="search", others=["chat"], users=1e12) == 0.0
