@@ -1,5 +1,6 @@
 """The scenario specification: one frozen, typed tree, read from TOML, with the source of every value."""
 
+import copy
 import difflib
 import json
 import math
@@ -421,4 +422,4 @@ def _set_path(data: dict[str, Any], path: str, value: Any, spec: Spec) -> None:
     open_table = open_table or (len(parts) == 2 and parts[0] in own_kinds())
     if leaf not in place and not open_table:
         raise SpecError(f"{path}: unknown key{nearest(leaf, list(place))}")
-    place[leaf] = dict(value) if isinstance(value, Mapping) else value
+    place[leaf] = copy.deepcopy(dict(value) if isinstance(value, Mapping) else value)

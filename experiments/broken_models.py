@@ -70,15 +70,15 @@ class GenerousHosts(ValueChain):
         self.tokens.publish()
 
 
-class LostSaving(ValueChain):
-    """A published saving never arrives, nowhere."""
+class WastefulSaving(ValueChain):
+    """A published saving takes more compute instead of less, by its fifth root."""
 
     def events(self) -> None:
-        """Undo what the timeline does to efficiency."""
+        """Turn round what the timeline does to efficiency."""
         before = {lab: agent.efficiency for lab, agent in self.labs.items()}
         super().events()
         for lab, efficiency in before.items():
-            self.labs[lab].efficiency = efficiency
+            self.labs[lab].efficiency = efficiency * (efficiency / self.labs[lab].efficiency) ** 0.2
 
 
 class EuphoricDemand(ValueChain):

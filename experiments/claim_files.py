@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.control_worlds import WORLDS
 from experiments.errors import UserError
-from experiments.metrics import METRICS
+from experiments.metrics import METRICS, YES_OR_NO
 
 if TYPE_CHECKING:
     from ecosystem.spec import Spec
 
 CLAIMS = Path(__file__).parent / "claims"
-Kind = Literal["value", "difference", "ratio", "slope", "late_over_early"]
+Kind = Literal["value", "share", "difference", "ratio", "slope", "late_over_early"]
 KINDS: dict[Kind, str] = {
     "value": "the metric in the treated world",
+    "share": "of replicates in which the metric says yes in the treated world, and no in the control if there is one",
     "difference": "treated less control",
     "ratio": "treated over control",
     "slope": "of the metric on the levels of the cause",
@@ -27,7 +28,18 @@ KINDS: dict[Kind, str] = {
 _KIND_OF: dict[str, Kind] = {kind: kind for kind in KINDS}
 _TEST = re.compile(rf"({'|'.join(KINDS)}) ([<>]) threshold")
 _REQUIRED = ("id", "statement", "source", "refuted_by", "scenarios", "metric", "test", "threshold", "replicates")
-_OPTIONAL = ("arguments", "months", "treatment", "control", "levels", "conditions", "assumes", "note")
+_OPTIONAL = (
+    "arguments",
+    "months",
+    "treatment",
+    "control",
+    "levels",
+    "conditions",
+    "assumes",
+    "note",
+    "given",
+    "given_because",
+)
 _WORLD_KEYS = ("set", "without", "world")
 _SIDES = {
     "levels": ("at", "set"),
@@ -85,7 +97,10 @@ class Assumption:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One claim and its test, with the names of one scenario filled in."""
+    """One claim and its test, with the names of one scenario filled in.
+
+    `given`: what is put in decides the claim, or no chance is in it; `given_because` says how.
+    """
 
     id: str
     statement: str
@@ -101,11 +116,13 @@ class Claim:
     fewest: int
     most: int
     treatment: World
-    control: World
+    control: World | None
     levels: tuple[tuple[float, World], ...]
     conditions: tuple[Condition, ...]
     assumes: tuple[Assumption, ...]
     note: str
+    given: bool = False
+    given_because: str = ""
 
     @property
     def test(self) -> str:
@@ -180,12 +197,17 @@ def _check_test(file: str, tables: Mapping[str, Any]) -> None:
     for name in tables.get("arguments", {}):
         _check(name in known, file, f"arguments.{name}", f"{tables['metric']} takes {', '.join(known)}")
     match = _TEST.fullmatch(tables["test"])
+    if match is not None and (tables["metric"] in YES_OR_NO) != (match[1] == "share"):
+        words = (
+            "says yes or no: ask for a share" if tables["metric"] in YES_OR_NO else "is no yes or no to take a share of"
+        )
+        _check(False, file, "test", f"{tables['metric']} {words}")
     _check(match is not None, file, "test", f"should be like 'difference > threshold'; kinds: {', '.join(KINDS)}")
     assert match is not None
     _check(isinstance(tables["threshold"], int | float), file, "threshold", "should be a number")
     if match[1] == "slope":
         _check(len(tables.get("levels", [])) > 1, file, "levels", "a slope needs two levels or more")
-    elif match[1] != "value":
+    elif match[1] not in ("value", "share"):
         _check("control" in tables, file, "control", f"a {match[1]} needs a control")
     counts = tables["replicates"]
     _check(
@@ -230,7 +252,7 @@ def _claim(file: str, tables: Mapping[str, Any], scenario: str) -> Claim:
         fewest=tables["replicates"]["min"],
         most=tables["replicates"]["max"],
         treatment=World(**filled["treatment"]),
-        control=World(**filled["control"]),
+        control=World(**filled["control"]) if "control" in tables else None,
         levels=tuple((float(level["at"]), World(set=level.get("set", {}))) for level in filled["levels"]),
         conditions=tuple(
             Condition(
@@ -248,6 +270,8 @@ def _claim(file: str, tables: Mapping[str, Any], scenario: str) -> Claim:
             for each in filled["assumes"]
         ),
         note=tables.get("note", ""),
+        given=bool(tables.get("given", False)),
+        given_because=tables.get("given_because", ""),
     )
 
 
@@ -289,8 +313,11 @@ def _paths(spec: "Spec", path: str) -> list[str]:
 
 
 def first_value(spec: "Spec", path: str) -> float:
-    """Return the number that a path, perhaps with `*`, has in a scenario: that of the first entry."""
-    return float(_at(spec, _paths(spec, path)[0]))
+    """Return the number that a path, perhaps with `*`, has in a scenario: that of the first entry; UserError."""
+    value = _at(spec, (_paths(spec, path) or [path])[0])
+    if not isinstance(value, int | float):
+        raise UserError(f"{path}: {value!r} is no number")
+    return float(value)
 
 
 def _times(spec: "Spec", path: str, factor: float) -> Any:

@@ -46,16 +46,28 @@ def verdict_table(results: "Results") -> str:
     rows = [
         [
             f"`{claim['claim']}` {claim['statement']}",
-            f"**{claim['verdict']}**",
+            f"**{claim['verdict']}**{_remark(claim)}",
             f.count(number(claim["effect"])),
-            spanned(f.count, claim["low"], claim["high"]),
+            _interval(claim),
             claim["test"].replace("_", " "),
             str(claim["replicates"]),
             f.count(number(claim["needed"])) if claim["needed"] else "settled",
         ]
         for claim in results["hypotheses"]["claims"]
     ]
-    return table(("claim", "verdict", "effect", "interval", "test", "replicates", "needed"), rows)
+    return table(("claim", "verdict", "effect", "interval (level)", "test", "replicates", "needed"), rows)
+
+
+def _remark(claim: Mapping[str, Any]) -> str:
+    return f"; {claim['remark']}" if claim.get("remark") else ""
+
+
+def _interval(claim: Mapping[str, Any]) -> str:
+    """Return the interval of a verdict with its level."""
+    from experiments.verdicts import with_level
+
+    span = spanned(f.count, claim["low"], claim["high"])
+    return span if span == f.NOTHING or "level" not in claim else with_level(span, number(claim["level"]))
 
 
 def conditions(results: "Results") -> str:
@@ -71,11 +83,14 @@ def conditions(results: "Results") -> str:
 
 
 def _flips(claim: Mapping[str, Any]) -> str:
+    from experiments.verdicts import values_used
+
     said = []
     for each in claim["assumptions"]:
         values = f.listed([f"{value:.3g}" for value in each["flips"]]) if each["flips"] else "nowhere"
         low, high = min(each["values"]), max(each["values"])
-        said.append(f"`{each['path']}`: {values} from {low:g} to {high:g} (scenario {each['used']:g})")
+        used = values_used(number(each["used"]), number(each.get("set_to", each["used"])))
+        said.append(f"`{each['path']}`: {values} from {low:g} to {high:g} ({used})")
     return "; ".join(said) or f.NOTHING
 
 
@@ -96,7 +111,7 @@ def faults_table(results: "Results") -> str:
     checks = []
     for check in results["faults"]["checks"]:
         known: dict[str, Any] = {name: value for name, value in check.items() if name in names}
-        known |= {name: number(known[name]) for name in ("sound_effect", "broken_effect")}
+        known |= {name: number(known.get(name)) for name in ("sound_effect", "broken_effect", "threshold")}
         checks.append(FaultCheck(**known))
     result = FaultsResult(tuple(checks))
     return f"{lead(result)}\n\n{table(HEADS, rows(result))}"

@@ -13,7 +13,10 @@ from cyclopts import App, Parameter
 from experiments.run_command import Json, Overrides, can_report, parse_overrides
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from experiments.paired import Progress
+    from experiments.verdicts import HypothesesResult
 
 Many = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
 Flag = Annotated[bool, Parameter(negative="")]
@@ -155,7 +158,14 @@ def command_hypotheses(
             claims, files=file or (), scenario=scenario, quick=quick, replicates=replicates, seed=seed, workers=workers,
             overrides=parse_overrides(overrides or []), vary_judgement=vary_judgement, progress=tell,
         )  # fmt: skip
-    _deliver(result, out or Path("results") / "hypotheses", as_json, print_verdicts)
+
+    def show(console: "Console", result: "HypothesesResult") -> None:
+        print_verdicts(console, result)
+        for each in result.judgements:
+            if each.remark:
+                console.print(f"[bold]{each.claim.id}[/bold] {each.verdict}, {each.remark}", highlight=False)
+
+    _deliver(result, out or Path("results") / "hypotheses", as_json, show)
     bad = {None: (), "refuted": ("refuted",), "inconclusive": ("refuted", "inconclusive")}[fail_on]
     return 3 if any(verdict in bad for verdict in result.verdicts.values()) else 0
 

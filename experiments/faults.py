@@ -1,7 +1,8 @@
 """Planted faults: models broken on purpose, each in one mechanism.
 
 A suite of claims that no broken model can upset proves nothing. Every fault must change the verdict of its own
-claim, and of no claim that has nothing to do with the mechanism: those that do are named.
+claim, and of no claim that has nothing to do with the mechanism: those that do are named. A broken model has to say
+something else, so a fault whose runs break off, or have no meaning, has upset nothing.
 """
 
 import json
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
+    from experiments.claim_files import Claim
     from experiments.hypothesis_tests import Progress
     from experiments.statistics import Verdict
     from experiments.verdicts import Finding
@@ -86,7 +88,13 @@ _ALL = (
         related=("flat-margin", "flat-rate", "scale-trap", "subscription-poor", "circular-finance"),
         model=f"{_BROKEN}:NoQuotas",
     ),
-    Fault("lost-saving", ("jevons",), "savings never arrive", related=("no-collapse",), model=f"{_BROKEN}:LostSaving"),
+    Fault(
+        "wasteful-saving",
+        ("jevons",),
+        "where a fourfold saving should come, a token takes a third more compute",
+        related=("no-collapse",),
+        model=f"{_BROKEN}:WastefulSaving",
+    ),
     Fault(
         "euphoria",
         ("no-collapse",),
@@ -96,9 +104,17 @@ _ALL = (
     ),
     Fault(
         "no-ad-response",
-        ("ads-trust", "too-many-ads"),
+        ("too-many-ads",),
         "users neither mind ads nor use less nor trust less",
         {"consumers.*.ad_dislike_median": 1e-6, "consumers.*.usage_response": 0.0, "consumers.*.trust_loss": 0.0},
+        ("ads-trust",),
+    ),
+    Fault(
+        "no-grudge",
+        ("ads-trust",),
+        "users use less at once where there are ads, but neither leave for them nor lose trust",
+        {"consumers.*.ad_dislike_median": 1e-6, "consumers.*.trust_loss": 0.0},
+        ("too-many-ads",),
     ),
     Fault(
         "rich-users",
@@ -107,7 +123,9 @@ _ALL = (
         {"consumers.*.casual_median": 22.0},
         ("flat-rate", "flat-margin", "quota", "scale-trap", "new-interaction", "circular-finance", *_WATER),
     ),
-    Fault("no-make-or-buy", ("api-hike",), "buyers never build", {"mechanisms.make_or_buy": False}),
+    Fault(
+        "no-make-or-buy", ("api-hike",), "buyers never build", {"mechanisms.make_or_buy": False}, scenario="2025"
+    ),
     Fault(
         "steady-orders",
         ("bullwhip",),
@@ -143,9 +161,10 @@ _ALL = (
     Fault(
         "no-money-in-search",
         ("ai-search-first",),
-        "there is no money in ads, and search costs a cent",
-        {"advertisers.*.budget": 1.0, "app.search.tiers.pro.price": 0.01},
-        ("too-many-ads", "subscription-poor", "quota", "scale-trap"),
+        "there is no money in ads, and AI search in the West costs a cent",
+        {"advertisers.*.budget": 1.0, "app.perplexity.tiers.pro.price": 0.01, "app.new_bing.tiers.pro.price": 0.01,
+         "app.brave.tiers.premium.price": 0.01, "app.nami.tiers.member.price": 0.01},
+        scenario="2025",
     ),
     Fault(
         "open-borders",
@@ -175,13 +194,30 @@ class FaultCheck:
     related: bool
     sound_effect: float = math.nan
     broken_effect: float = math.nan
+    threshold: float = math.nan
+    runs_failed: int = 0
+
+    @property
+    def measured(self) -> bool:
+        """Whether all runs of both models came to an end and had a meaning."""
+        return self.runs_failed == 0 and math.isfinite(self.sound_effect) and math.isfinite(self.broken_effect)
+
+    @property
+    def upset(self) -> bool:
+        """Whether the verdict turned round, or changed with an effect on the other side of the threshold."""
+        if not self.measured or self.sound == self.broken:
+            return False
+        sides = (self.sound_effect - self.threshold) * (self.broken_effect - self.threshold)
+        return "inconclusive" not in (self.sound, self.broken) or sides < 0.0
 
     @property
     def kind(self) -> Cell:
-        """What the fault did to the claim."""
-        if self.sound == self.broken:
-            return "missed" if self.own else "kept"
-        return "upset" if self.own else "related" if self.related else "stray"
+        """What the fault did to the claim. A model that only breaks off upsets no claim of its own."""
+        if self.own:
+            return "upset" if self.upset else "missed"
+        if not self.upset and (self.measured or self.sound == self.broken):
+            return "kept"
+        return "related" if self.related else "stray"
 
     @property
     def passed(self) -> bool:
@@ -292,7 +328,7 @@ def check_faults(
             if unsure := [claim for claim in claims if _unsure(known[claim.id], broken[claim.id])]:
                 known |= court.settle(unsure, quick=False, most=MOST)
                 broken |= faulty.settle(unsure, quick=False, most=MOST)
-            checks += [_check(fault, claim.id, known[claim.id], broken[claim.id]) for claim in claims]
+            checks += [_check(fault, claim, known[claim.id], broken[claim.id]) for claim in claims]
     return FaultsResult(tuple(checks))
 
 
@@ -302,7 +338,9 @@ def _unsure(sound: "Finding", broken: "Finding") -> bool:
     return len(verdicts) == 2 and "inconclusive" in verdicts
 
 
-def _check(fault: Fault, claim: str, sound: "Finding", broken: "Finding") -> FaultCheck:
+def _check(fault: Fault, claim: "Claim", sound: "Finding", broken: "Finding") -> FaultCheck:
     effects = [each.interval.estimate if each.interval else math.nan for each in (sound, broken)]
-    own, related = claim in fault.claims, claim in fault.related
-    return FaultCheck(fault.name, claim, sound.verdict, broken.verdict, own, related, *effects)
+    return FaultCheck(
+        fault.name, claim.id, sound.verdict, broken.verdict, claim.id in fault.claims, claim.id in fault.related,
+        *effects, threshold=claim.threshold, runs_failed=sound.runs_failed + broken.runs_failed,
+    )  # fmt: skip

@@ -88,7 +88,8 @@ def report(result: FaultsResult) -> "Report":
     section = page.section("What each broken model upsets")
     section.text(
         "A suite of claims that no broken model can upset proves nothing. Here the model is broken on purpose, one "
-        "mechanism at a time. A fault must change the verdict of its own claims; of others only those may change that "
+        "mechanism at a time. A fault must change the verdict of its own claims: turn it round, or take the effect to "
+        "the other side of the threshold; that runs break off is no such change. Of others only those may change that "
         "hang on the same mechanism, and those were named before."
     )
     section.table("Faults", list(HEADS), rows(result), words=True)
@@ -98,6 +99,10 @@ def report(result: FaultsResult) -> "Report":
 
 
 def _turn(check: FaultCheck) -> str:
+    if check.runs_failed:
+        return f"{check.sound}, but runs broke off"
+    if not check.measured:
+        return f"{check.sound}, but runs have no meaning"
     if check.sound == check.broken:
         return f"still {check.sound}"
     return f"{check.sound} to {check.broken}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import altair as alt
 
     from experiments.reports import Report, Section
-    from experiments.verdicts import HypothesesResult, Judgement, Sensitivity
+    from experiments.verdicts import Finding, HypothesesResult, Judgement, Sensitivity
 
 VERDICTS = ("supported", "refuted", "inconclusive")
 COLOURS = ("#0072B2", "#D55E00", "#8A9199")
@@ -66,12 +66,12 @@ def report(result: "HypothesesResult") -> "Report":
     section.chart(
         f"{words[0].upper()}{words[1:]}: bars beyond a dashed line are decided",
         chart(result),
-        note="Distance of the effect from its threshold in half widths of its 95 % interval, to the right where the "
+        note="Distance of the effect from its threshold in half widths of its interval, to the right where the "
         f"claim says it should be: beyond the dashed lines, -1 and 1, the whole interval is on one side. Bars end at "
         f"{FARTHEST:.0f}.",
         wide=True,
     )
-    heads = ["claim", "verdict", "effect", "95 % interval", "must be", "replicates", "needed"]
+    heads = ["claim", "verdict", "effect", "interval (level)", "must be", "replicates", "needed", "remark"]
     section.table("All claims", heads, [_row(each) for each in result.judgements])
     for each in result.judgements:
         _claim(page.section(each.claim.id), each)
@@ -80,12 +80,9 @@ def report(result: "HypothesesResult") -> "Report":
 
 def _row(each: "Judgement") -> list[str]:
     interval = each.main.interval
-    said = (
-        [f.count(interval.estimate), f"{f.count(interval.low)} to {f.count(interval.high)}"] if interval else ["", ""]
-    )
     counts = [str(interval.n) if interval else "0", str(each.main.needed) if each.main.needed else "settled"]
     threshold = f"{'>' if each.claim.above else '<'} {f.count(each.claim.threshold)}"
-    return [each.claim.id, each.verdict, *said, threshold, *counts]
+    return [each.claim.id, each.verdict, *_interval(each.main), threshold, *counts, each.remark]
 
 
 def _claim(section: "Section", each: "Judgement") -> None:
@@ -93,16 +90,18 @@ def _claim(section: "Section", each: "Judgement") -> None:
     section.text(f"{claim.statement}. Verdict on {claim.scenario}: {each.verdict}.")
     section.text(f"Measured: {_meaning(claim.metric)}")
     section.text(f"Test: {claim.test} ({KINDS[claim.kind]}). Source: {claim.source}. Refuted by: {claim.refuted_by}.")
+    if each.remark:
+        section.text(f"{each.remark[0].upper()}{each.remark[1:]}.")
     if claim.note:
         section.text(claim.note)
     if each.conditions:
-        rows = [[one.label, one.verdict, *_interval(one.interval)] for one in each.conditions]
-        section.table("Under other conditions", ["condition", "verdict", "effect", "95 % interval"], rows)
+        rows = [[one.label, one.verdict, *_interval(one), one.note] for one in each.conditions]
+        section.table("Under other conditions", ["condition", "verdict", "effect", "interval (level)", "remark"], rows)
     for sensitivity in each.sensitivities:
         note = (
-            f"{sensitivity.assumption.why}; the scenario has {sensitivity.used:g}. The band is the 95 % interval, the "
+            f"{sensitivity.assumption.why}; {sensitivity.values_used}. The band is the 95 % interval, the dashed line "
         )
-        note += "dashed line the smallest effect that counts."
+        note += "the smallest effect that counts."
         section.chart(_flips(sensitivity), _curve(each, sensitivity), note=note)
 
 
@@ -124,10 +123,9 @@ def _flips(sensitivity: "Sensitivity") -> str:
     )
 
 
-def _interval(interval: Any) -> list[str]:
-    if interval is None:
-        return ["", ""]
-    return [f.count(interval.estimate), f"{f.count(interval.low)} to {f.count(interval.high)}"]
+def _interval(finding: "Finding") -> list[str]:
+    """Return effect and interval as text."""
+    return [f.count(finding.interval.estimate) if finding.interval else "", finding.span]
 
 
 def _curve(each: "Judgement", sensitivity: "Sensitivity") -> "alt.LayerChart":

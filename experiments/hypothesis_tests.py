@@ -18,7 +18,15 @@ from experiments.errors import UserError
 from experiments.judgement import drawn
 from experiments.metrics import Value
 from experiments.paired import Crew, Failed, Job
-from experiments.statistics import mean_interval, replicates_needed, verdict
+from experiments.statistics import (
+    Interval,
+    fewest_unanimous,
+    mean_interval,
+    outcomes_needed,
+    replicates_needed,
+    share_interval,
+    verdict,
+)
 from experiments.verdicts import QUICK, Finding, HypothesesResult, Judgement, Sensitivity, flips
 
 if TYPE_CHECKING:
@@ -32,6 +40,8 @@ Question = tuple[str, tuple[tuple[str, Any], ...]]
 """A metric and its arguments."""
 
 LEVEL = 0.95
+UNKNOWN = 0.1
+"""Share of replicates without a meaning beyond which nothing is said: they are seldom missing by chance."""
 SIDE = 6
 """Replicates of a condition or of one value of an assumption."""
 
@@ -115,14 +125,17 @@ class Court:
         found: dict[str, Finding] = {}
         counts = {c.id: min(QUICK if quick else c.fewest, most or c.most) for c in claims}
         limits = {c.id: counts[c.id] if quick else most or c.most for c in claims}
-        looks = {c.id: 1 + max(math.ceil(math.log2(limits[c.id] / counts[c.id])), 0) for c in claims}
+        levels = {c.id: _level_of_looks(counts[c.id], limits[c.id]) for c in claims}
+        for claim in claims:
+            limit = most or claim.most
+            counts[claim.id] = min(_enough(claim, counts[claim.id], levels[claim.id]), limit)
+            limits[claim.id] = max(limits[claim.id], counts[claim.id])
         open_claims = list(claims)
         while open_claims:
             cases = {claim.id: Case(claim, claim.statement) for claim in open_claims}
             self._run([(case, counts[case.claim.id]) for case in cases.values()])
             for claim in open_claims:
-                level = 1.0 - (1.0 - LEVEL) / looks[claim.id]
-                found[claim.id] = self.finding(cases[claim.id], counts[claim.id], level)
+                found[claim.id] = self.finding(cases[claim.id], counts[claim.id], levels[claim.id])
             open_claims = [
                 c for c in open_claims if found[c.id].verdict == "inconclusive" and counts[c.id] < limits[c.id]
             ]
@@ -144,9 +157,10 @@ class Court:
                     for v in assumption.values
                 ]
         every = [case for own in cases.values() for group in own.values() for case in group]
-        self._run([(case, SIDE) for case in every])
+        counts = {claim.id: _enough(claim, SIDE, LEVEL) for claim in claims}
+        self._run([(case, counts[case.claim.id]) for case in every])
         return {
-            claim: {name: [self.finding(case, SIDE, LEVEL) for case in group] for name, group in own.items()}
+            claim: {name: [self.finding(case, counts[claim], LEVEL) for case in group] for name, group in own.items()}
             for claim, own in cases.items()
         }
 
@@ -157,15 +171,15 @@ class Court:
         failed = sum(any(isinstance(value, Failed) for value in run) for run in runs)
         effects = [effect(claim, run) for run in runs]
         known = [value for value in effects if math.isfinite(value)]
+        note = _without_meaning(replicates - len(known), replicates, failed)
         if len(known) < max(2, replicates / 2):
-            return Finding(case.label, None, "inconclusive", 0, failed)
-        interval = mean_interval(known, level=level)
+            return Finding(case.label, None, "inconclusive", 0, failed, note)
+        interval = (share_interval if claim.kind == "share" else mean_interval)(known, level=level)
         said = verdict(interval, claim.threshold, "above" if claim.above else "below")
-        needed = 0
-        if said == "inconclusive":
-            distance = abs(interval.estimate - claim.threshold)
-            needed = replicates_needed(known, distance, level=level) if distance > 0.0 else 0
-        return Finding(case.label, interval, said, needed, failed)
+        needed = _needed(claim, known, interval) if said == "inconclusive" else 0
+        if replicates - len(known) > UNKNOWN * replicates:
+            said, needed = "inconclusive", 0
+        return Finding(case.label, interval, said, needed, failed, note)
 
     def _run(self, wanted: Sequence[tuple[Case, int]]) -> None:
         """Do the runs that some cases need and that are not known yet.
@@ -224,7 +238,7 @@ class Court:
                     world.build(base, {**claim.treatment.set, **world.set, **shared}) for _, world in claim.levels
                 ]
             else:
-                parts = (claim.treatment,) if claim.kind == "value" else (claim.treatment, claim.control)
+                parts = (claim.treatment,) if claim.control is None else (claim.treatment, claim.control)
                 worlds = [
                     world.build(base, shared if i == 0 or not case.treated_only else fault)
                     for i, world in enumerate(parts)
@@ -235,29 +249,59 @@ class Court:
         return self._worlds[key]
 
 
+def _level_of_looks(count: int, limit: int) -> float:
+    """Return the level of each look at a claim whose replicates are doubled up to a limit: all together have LEVEL."""
+    looks = 1 + max(math.ceil(math.log2(limit / count)), 0)
+    return 1.0 - (1.0 - LEVEL) / looks
+
+
+def _without_meaning(unknown: int, replicates: int, failed: int) -> str:
+    """Say how many replicates have no meaning, nothing where all have one."""
+    broke = f", as {failed} broke off" if failed else ""
+    return f"{unknown} of {replicates} replicates have no meaning{broke}" if unknown else ""
+
+
+def _enough(claim: Claim, count: int, level: float) -> int:
+    """Return the count, or how many outcomes decide on a share that is all or none."""
+    return max(count, fewest_unanimous(claim.threshold, level=level)) if claim.kind == "share" else count
+
+
+def _needed(claim: Claim, known: Sequence[float], interval: Interval) -> int:
+    """Return how many replicates in all would settle what is inconclusive, 0 where none would."""
+    if claim.kind == "share":
+        return outcomes_needed(interval.estimate, claim.threshold, level=interval.level)
+    distance = abs(interval.estimate - claim.threshold)
+    return replicates_needed(known, distance, level=interval.level) if distance > 0.0 else 0
+
+
 def effect(claim: Claim, values: Sequence[Value | Failed]) -> float:
     """Return the effect that one replicate shows, NaN where a run failed or a figure has no meaning."""
     found = np.array([math.nan if isinstance(value, Failed) else value for value in values], dtype=np.float64)
     if not np.isfinite(found).all():
         return math.nan
-    if claim.kind == "value":
-        return float(found[0])
     if claim.kind == "slope":
         return float(np.polyfit([level for level, _ in claim.levels], found, 1)[0])
-    if claim.kind == "difference":
-        return float(found[0] - found[1])
     if claim.kind == "late_over_early":
         early, late = (found[0] - found[1]).tolist()
-        return late / early if early else math.nan
-    return float(found[0] / found[1]) if found[1] else math.nan
+        return _over(late, early)
+    if claim.kind == "ratio":
+        return _over(*found.tolist())
+    if claim.kind == "share":
+        return float(found[0] == 1.0 and not found[1:].any())
+    return float(found[0] - found[1] if claim.kind == "difference" else found[0])
+
+
+def _over(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
 
 
 def _judge(claim: Claim, main: Finding, sides: Mapping[str, Sequence[Finding]], court: Court) -> Judgement:
-    treated = court.worlds_of(Case(claim, claim.statement), 0)[0][1]
+    base, treated = court.base(claim), court.worlds_of(Case(claim, claim.statement), 0)[0][1]
     sensitivities = tuple(
         Sensitivity(
             each,
-            first_value(treated, each.path),
+            _value_or_nan(base, each.path),
+            _value_or_nan(treated, each.path),
             tuple(sides[each.path]),
             flips(claim, each.values, sides[each.path]),
         )
@@ -265,6 +309,14 @@ def _judge(claim: Claim, main: Finding, sides: Mapping[str, Sequence[Finding]], 
         if each.path in sides
     )
     return Judgement(claim, main, tuple(sides.get("conditions", ())), sensitivities)
+
+
+def _value_or_nan(spec: "Spec", path: str) -> float:
+    """Return the number at a path, NaN where a scenario has none there."""
+    try:
+        return first_value(spec, path)
+    except UserError:
+        return math.nan
 
 
 def _digest(value: Any) -> str:

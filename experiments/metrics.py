@@ -1,7 +1,7 @@
 """Metrics that claims are tested on: named functions over a finished model, never code in a claim file.
 
 A metric takes the finished model and arguments from the claim, and returns one number per run (NaN where it has
-no meaning), or a pair (early, late). To add one, write it here and decorate it with `metric`.
+no meaning), or a pair (early, late). To add one, write it here and decorate it with `metric`, or with `yes_or_no`.
 """
 
 import math
@@ -21,6 +21,8 @@ Value = float | tuple[float, float]
 
 METRICS: dict[str, Callable[..., Value]] = {}
 """All metrics by name."""
+YES_OR_NO: set[str] = set()
+"""Metrics whose value is 1 or 0: claims ask for the share of replicates in which they say yes."""
 UPSTREAM, DOWNSTREAM = ("chips", "clouds"), ("labs", "apps")
 
 
@@ -28,6 +30,12 @@ def metric(function: Callable[..., Value]) -> Callable[..., Value]:
     """Register a metric under its own name."""
     METRICS[function.__name__] = function
     return function
+
+
+def yes_or_no(function: Callable[..., Value]) -> Callable[..., Value]:
+    """Register a metric that says 1 for yes and 0 for no."""
+    YES_OR_NO.add(function.__name__)
+    return metric(function)
 
 
 def evaluate(chain: "ValueChain", asked: Sequence[tuple[str, tuple[tuple[str, Any], ...]]]) -> list[Value]:
@@ -151,24 +159,20 @@ def payers_use(chain: "ValueChain", app: str) -> float:
     return (usage.paid_queries / usage.payers) / ((usage.queries - usage.paid_queries) / free)
 
 
-@metric
-def integration_gap(chain: "ValueChain", large: str, small: str) -> float:
+@yes_or_no
+def only_the_large_builds(chain: "ValueChain", large: str, small: str) -> float:
     """Return 1 where a large app makes what it bought before (index, hosting, model) and a small one does not."""
-    return float(chain.apps[large].integrated_in is not None) - float(chain.apps[small].integrated_in is not None)
+    return float(chain.apps[large].integrated_in is not None and chain.apps[small].integrated_in is None)
 
 
-@metric
+@yes_or_no
 def first_to_earn(chain: "ValueChain", category: str, others: Sequence[str], users: float = 1e6) -> float:
     """Return 1 where an app of `category` is the first to earn: operating profit over three months on end.
 
-    Apps that begin with fewer `users`, or without a free tier, are no super-apps and do not count. NaN where none of
+    Apps that begin with fewer `users`, or without a free tier, are no super-apps and do not count. 0 where none of
     any category ever earns.
     """
-    mine = _first_profit(chain, (category,), users)
-    theirs = _first_profit(chain, tuple(others), users)
-    if math.isinf(mine) and math.isinf(theirs):
-        return math.nan
-    return float(mine < theirs)
+    return float(_first_profit(chain, (category,), users) < _first_profit(chain, tuple(others), users))
 
 
 # --- markets -----------------------------------------------------------------------------------------------------

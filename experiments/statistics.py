@@ -15,6 +15,8 @@ Verdict = Literal["supported", "refuted", "inconclusive"]
 RESAMPLES = 4_999
 FEWEST_FOR_BCA = 10
 FEWEST_FOR_VARIANCES = 5
+MOST_OUTCOMES = 1_000_000
+"""More outcomes than anybody runs: a share so close to the threshold is not told from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,11 @@ def mean_interval(values: "ArrayLike", *, level: float = 0.95, seed: int = 0) ->
     """The mean with its bias-corrected and accelerated (BCa) bootstrap interval (Efron 1987).
 
     Below ten values, where the bootstrap is too narrow, the interval is Student's. One value has an infinite
-    interval; equal values have one without length.
+    interval; equal values have one without length. The order of the values does not matter.
     """
     import numpy as np
 
-    x = _finite(values)
+    x = np.sort(_finite(values))
     mean = float(x.mean())
     if len(x) == 1:
         return Interval(mean, -math.inf, math.inf, 1, level)
@@ -71,6 +73,20 @@ def mean_interval(values: "ArrayLike", *, level: float = 0.95, seed: int = 0) ->
     means = _resampled_means(x, seed)
     low, high = _bca_limits(x, means, level)
     return Interval(mean, low, high, len(x), level)
+
+
+def share_interval(outcomes: "ArrayLike", *, level: float = 0.95) -> Interval:
+    """The share of ones among outcomes that are 0 or 1, with its exact interval (Clopper and Pearson 1934).
+
+    Outcomes that are all the same have an interval too: its length says how few they are.
+    """
+    from scipy.stats import binomtest
+
+    x = _finite(outcomes)
+    if not ((x == 0.0) | (x == 1.0)).all():
+        raise UserError("a share is of outcomes that are 0 or 1")
+    ends = binomtest(int(x.sum()), len(x)).proportion_ci(level, "exact")
+    return Interval(float(x.mean()), float(ends.low), float(ends.high), len(x), level)
 
 
 def paired_difference(
@@ -116,6 +132,8 @@ def variance_reduction(
     a, b = _finite(treated), _finite(control)
     if len(a) != len(b):
         raise UserError("the arms of a paired comparison have the same replicates")
+    order = np.lexsort((b, a))
+    a, b = a[order], b[order]
 
     def ratios(x: "NDArray[np.float64]", y: "NDArray[np.float64]") -> "NDArray[np.float64]":
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -142,7 +160,7 @@ def independent_difference(
     """
     import numpy as np
 
-    a, b = _finite(treated), _finite(control)
+    a, b = np.sort(_finite(treated)), np.sort(_finite(control))
     if min(len(a), len(b)) < 2:
         raise UserError("an arm of a comparison needs at least two replicates")
     estimate = float(a.mean() - b.mean())
@@ -186,6 +204,41 @@ def replicates_needed(values: "ArrayLike", half_width: float, *, level: float = 
         else:
             high = middle
     return high
+
+
+def outcomes_needed(share: float, threshold: float, *, level: float = 0.95) -> int:
+    """How many outcomes in all tell a share from a threshold if it stays as seen; 0 where it is at the threshold."""
+    if share == threshold:
+        return 0
+    low, high = 0, 1
+    while not _told_apart(share, threshold, high, level):
+        low, high = high, 2 * high
+        if high > MOST_OUTCOMES:
+            return MOST_OUTCOMES
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _told_apart(share, threshold, middle, level):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def fewest_unanimous(threshold: float, *, level: float = 0.95) -> int:
+    """How many outcomes decide on a threshold between 0 and 1 where all of them are the same, whichever way."""
+    if not 0.0 < threshold < 1.0:
+        return 1
+    return max(outcomes_needed(share, threshold, level=level) for share in (0.0, 1.0))
+
+
+def _told_apart(share: float, threshold: float, n: int, level: float) -> bool:
+    """Whether the exact interval of a share of `n` outcomes excludes a threshold."""
+    from scipy.special import betaincinv
+
+    tail, ones = (1.0 - level) / 2.0, share * n
+    if share > threshold:
+        return float(betaincinv(ones, n - ones + 1.0, tail)) > threshold
+    return float(betaincinv(ones + 1.0, n - ones, 1.0 - tail)) < threshold
 
 
 def verdict(interval: Interval, threshold: float, direction: Literal["above", "below"] = "above") -> Verdict:

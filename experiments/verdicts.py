@@ -25,7 +25,7 @@ class Finding:
     """What one case of a claim came to: the main one, a condition, or one value of an assumption.
 
     `interval` is None where fewer than two replicates have a meaning. `needed`: replicates in all that would
-    settle an inconclusive case, 0 where it is settled.
+    settle an inconclusive case, 0 where it is settled. `note`: how many replicates have no meaning.
     """
 
     label: str
@@ -33,19 +33,47 @@ class Finding:
     verdict: Verdict
     needed: int
     runs_failed: int
+    note: str = ""
+
+    @property
+    def span(self) -> str:
+        """The interval with its level, as text; nothing where there is none."""
+        if self.interval is None:
+            return ""
+        return with_level(f"{f.count(self.interval.low)} to {f.count(self.interval.high)}", self.interval.level)
 
 
 @dataclass(frozen=True, slots=True)
 class Sensitivity:
     """How a claim hangs on one assumption: a finding for every value, and where the effect crosses the threshold.
 
-    `used`: the scenario's own value. `flips`: values at which the verdict changes, by interpolation.
+    `used`: the scenario's own value, `set_to`: that of the claim's treated world, NaN where there is none. `flips`:
+    values at which the verdict changes, by interpolation.
     """
 
     assumption: Assumption
     used: float
+    set_to: float
     findings: tuple[Finding, ...]
     flips: tuple[float, ...]
+
+    @property
+    def values_used(self) -> str:
+        """Say what the claim sets and what the scenario has."""
+        return values_used(self.used, self.set_to)
+
+
+def with_level(span: str, level: float) -> str:
+    """Return an interval as text with the level that it has."""
+    return f"{span} ({100.0 * level:.3g} %)"
+
+
+def values_used(scenario: float, claim: float) -> str:
+    """Say what value a claim sets and what the scenario has, NaN for none."""
+    has = "none" if math.isnan(scenario) else f"{scenario:g}"
+    if claim == scenario or math.isnan(claim):
+        return f"the scenario has {has}"
+    return f"the claim sets {claim:g}; the scenario has {has}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +89,12 @@ class Judgement:
     def verdict(self) -> Verdict:
         """The verdict on the scenario as it is."""
         return self.main.verdict
+
+    @property
+    def remark(self) -> str:
+        """Say what qualifies the verdict: that the claim is given by construction, or that replicates are missing."""
+        given = f"given: {self.claim.given_because}" if self.claim.given else ""
+        return "; ".join(part for part in (given, self.main.note) if part)
 
     @property
     def holds_when(self) -> str:
@@ -122,6 +156,7 @@ class HypothesesResult:
                     {
                         "path": s.assumption.path,
                         "used": s.used,
+                        "set_to": s.set_to,
                         "values": list(s.assumption.values),
                         "findings": [_finding(one) for one in s.findings],
                         "flips": list(s.flips),
@@ -163,10 +198,13 @@ def _row(each: Judgement) -> dict[str, Any]:
         "statement": each.claim.statement,
         "scenario": each.claim.scenario,
         "verdict": each.verdict,
+        "given": each.claim.given,
+        "remark": each.remark,
         "test": each.claim.test,
         "effect": interval.estimate if interval else math.nan,
         "low": interval.low if interval else math.nan,
         "high": interval.high if interval else math.nan,
+        "level": interval.level if interval else math.nan,
         "threshold": each.claim.threshold,
         "replicates": interval.n if interval else 0,
         "needed": each.main.needed,
@@ -184,6 +222,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "effect": interval.estimate if interval else math.nan,
         "low": interval.low if interval else math.nan,
         "high": interval.high if interval else math.nan,
+        "level": interval.level if interval else math.nan,
         "needed": finding.needed,
         "runs_failed": finding.runs_failed,
+        "note": finding.note,
     }

@@ -100,3 +100,11 @@ def test_an_unknown_scenario_is_named() -> None:
         Spec.load("toi")
     with pytest.raises(SpecError, match=r"nowhere\.toml: no such scenario file"):
         Spec.load("nowhere.toml")
+
+
+def test_overrides_leave_the_tables_of_the_caller_as_they_were() -> None:
+    terms: dict[str, Any] = {"kind": "new_terms", "month": 0, "app": "search", "earning": {"ads": {"load": 1.0}}}
+    overrides = {"events.terms": terms, "events.terms.earning.ads.load": 3.0}
+    changed = Spec.load("toy").with_overrides(overrides)
+    assert changed.model_dump()["events"]["terms"]["earning"]["ads"]["load"] == 3.0
+    assert terms["earning"] == {"ads": {"load": 1.0}}

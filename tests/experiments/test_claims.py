@@ -1,21 +1,24 @@
 """Claims as data: files, worlds, effects, verdicts, flips, control worlds."""
 
+import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
 from experiments.claim_files import Claim, Kind, World, first_value, load_claims, read_claim, shipped, spread
 from experiments.control_worlds import WORLDS
 from experiments.errors import UserError
-from experiments.hypothesis_tests import SIDE, Case, Court, effect, hypotheses
+from experiments.hypothesis_tests import SIDE, Case, Court, _judge, effect, hypotheses
 from experiments.judgement import drawn
 from experiments.metrics import METRICS
 from experiments.paired import Crew, Failed, Job
 from experiments.statistics import Interval, paired_difference
-from experiments.verdicts import Finding, flips
+from experiments.verdicts import Finding, HypothesesResult, Judgement, flips, values_used
 
 SOUND = """
 id = "own"
@@ -59,9 +62,22 @@ def test_every_world_of_every_claim_can_be_built(name: str, scenario: str) -> No
     assert all(math.isfinite(first_value(treated, each.path)) for each in claim.assumes)
     for case in cases:
         worlds = court.worlds_of(case, 0)
-        assert len(worlds) == (len(claim.levels) or (1 if claim.kind == "value" else 2))
-        if claim.kind != "value" and case.label != "ads-trust":
+        assert len(worlds) == (len(claim.levels) or (1 if claim.control is None else 2))
+        if len(worlds) > 1 and case.label != "ads-trust":
             assert len({digest for digest, _ in worlds}) > 1 or case.shared, f"{case.label}: the worlds are the same"
+
+
+@pytest.mark.parametrize("name", ["ads-trust", "subscription-poor"])
+def test_no_case_of_a_claim_changes_the_worlds_of_a_later_one(name: str) -> None:
+    claim, court = _claim(name=name), Court(Crew(1), None, {}, None, vary=False)
+    cases = [Case(claim, "main")]
+    cases += [Case(claim, c.name, tuple(c.set.items()), (), c.treated_only) for c in claim.conditions]
+    cases += [Case(claim, a.path, ((a.path, v),), (), a.treated_only) for a in claim.assumes for v in a.values]
+    together = [[digest for digest, _ in court.worlds_of(case, 0)] for case in cases]
+    for case, seen in zip(cases, together, strict=True):
+        fresh = Case(_claim(name=name), case.label, case.shared, (), case.treated_only)
+        alone = Court(Crew(1), None, {}, None, vary=False)
+        assert [digest for digest, _ in alone.worlds_of(fresh, 0)] == seen, (case.label, case.shared)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +88,7 @@ def test_every_world_of_every_claim_can_be_built(name: str, scenario: str) -> No
         ('"value > threshold"', '"more than threshold"', "own.toml: test: should be like"),
         ('"value > threshold"', '"difference > threshold"', "own.toml: control: a difference needs a control"),
         ('"value > threshold"', '"slope > threshold"', "own.toml: levels: a slope needs"),
+        ('"value > threshold"', '"share > threshold"', "own.toml: test: app_mean is no yes or no"),
         ("threshold = 1.0", 'threshold = "1"', "own.toml: threshold: should be a number"),
         ("{min = 4, max = 4}", "{min = 4, max = 2}", "own.toml: replicates"),
         ('source = "nobody"', "", "own.toml: source: is missing"),
@@ -119,6 +136,7 @@ def test_effects() -> None:
     assert effect(_of("ratio"), [3.0, 2.0]) == 1.5
     assert effect(_of("slope", (1.0, 2.0, 3.0)), [1.0, 3.0, 5.0]) == pytest.approx(2.0)
     assert effect(_of("late_over_early"), [(1.0, 5.0), (0.0, 1.0)]) == 4.0
+    assert [effect(_of("share"), list(said)) for said in ([1.0], [0.0], [1.0, 0.0], [1.0, 1.0])] == [1.0, 0.0, 1.0, 0.0]
     assert math.isnan(effect(_of("difference"), [Failed("why"), 1.0]))
     assert math.isnan(effect(_of("ratio"), [1.0, math.nan]))
     assert math.isnan(effect(_of("ratio"), [1.0, 0.0]))
@@ -212,3 +230,77 @@ def test_draws_of_judgement_differ_by_replicate_stay_in_range_and_are_the_same_i
     result = hypotheses(["equity-order"], scenario="toy", quick=True, vary_judgement=True, workers=1)
     interval = result.judgements[0].main.interval
     assert interval is not None and interval.half_width > 0.005
+
+
+def test_what_the_claim_sets_is_told_from_what_the_scenario_has() -> None:
+    claim = _claim("2025", "circular-finance")
+    court = Court(Crew(1), None, {}, None, vary=False)
+    open_case = Finding("", None, "inconclusive", 0, 0)
+    judged = _judge(claim, open_case, {a.path: [open_case] * len(a.values) for a in claim.assumes}, court)
+    assert (judged.sensitivities[0].used, judged.sensitivities[0].set_to) == (0.0, 0.1)
+    assert judged.sensitivities[0].values_used == "the claim sets 0.1; the scenario has 0"
+    assert values_used(math.nan, 0.25) == "the claim sets 0.25; the scenario has none"
+    assert values_used(3.0, 3.0) == "the scenario has 3"
+
+
+def test_the_price_rise_is_tested_at_the_scenarios_own_cost_of_an_index() -> None:
+    claim, spec = _claim("2025", "api-hike"), Spec.load("2025")
+    low, high = next(r.span or (0.0, 0.0) for r in spec.parameters() if r.path == "app.brave.index_cost")
+    for _, world in Court(Crew(1), None, {}, None, vary=False).worlds_of(Case(claim, "main"), 0):
+        for app in ("brave", "perplexity"):
+            assert low <= world.app[app].index_cost == spec.app[app].index_cost <= high
+
+
+def test_a_share_is_decided_by_outcomes_that_are_all_the_same_but_not_by_four() -> None:
+    claim, court = _claim(name="api-hike"), Court(Crew(1), None, {}, None, vary=False)
+    asked: list[int] = []
+
+    def run(wanted: Sequence[tuple[Case, int]]) -> None:
+        asked.extend(count for _, count in wanted)
+
+    court._run = run  # type: ignore[method-assign]
+    court._values = lambda *_: [1.0, 0.0]  # type: ignore[method-assign]
+    assert court.settle([claim], quick=True, most=None)[claim.id].verdict == "supported"
+    assert court.settle([claim], quick=True, most=4)[claim.id].verdict == "inconclusive"
+    assert court.settle([claim], quick=False, most=None)[claim.id].verdict == "supported"
+    assert asked == [6, 4, 7]
+
+
+def test_intervals_are_printed_with_the_level_that_they_have(tmp_path: Path) -> None:
+    judged = Judgement(_claim(), Finding("", Interval(0.5, 0.4, 0.6, 8, 1.0 - 0.05 / 3.0), "refuted", 0, 0), (), ())
+    result = HypothesesResult((judged,), 1, False, None)
+    assert judged.main.span == "0.400 to 0.600 (98.3 %)"
+    assert result.to_dict()["claims"][0]["level"] == pytest.approx(0.98333, abs=1e-5)
+    page = (
+        result.to_html(tmp_path / "report.html").read_text().replace("&nbsp;", " ").replace("\N{NO-BREAK SPACE}", " ")
+    )
+    assert "0.400 to 0.600 (98.3 %)" in page
+
+
+def test_claims_that_are_given_say_so_beside_the_verdict(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from experiments.cli import main
+
+    assert {name for name in shipped() if read_claim(shipped()[name]).get("given")} == {"scale-trap", "equity-order"}
+    with pytest.raises(SystemExit):
+        main(["hypotheses", "-c", "equity-order", "--quick", "--scenario", "toy", "--out", str(tmp_path)])
+    assert "supported, given: the fall on the day" in " ".join(capsys.readouterr().out.split())
+    said = json.loads((tmp_path / "result.json").read_text())["claims"][0]
+    assert said["given"] is True and said["remark"].startswith("given: the fall on the day")
+    assert "Given: the fall on the day" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("unknown", "verdict"), [(0, "supported"), (1, "supported"), (2, "inconclusive")])
+def test_nothing_is_said_where_more_than_a_tenth_of_the_replicates_has_no_meaning(unknown: int, verdict: str) -> None:
+    claim, court = _of("difference"), Court(Crew(1), None, {}, None, vary=False)
+    values = [[math.nan, 1.0]] * unknown + [[3.0 + i, 1.0] for i in range(10 - unknown)]
+    court._values = lambda _, replicate: values[replicate]  # type: ignore[method-assign,assignment]
+    found = court.finding(Case(claim, "main"), 10, 0.95)
+    assert found.verdict == verdict and found.interval is not None
+    assert found.note == (f"{unknown} of 10 replicates have no meaning" if unknown else "")
+
+
+def test_an_app_that_never_earns_is_not_the_first_to_earn() -> None:
+    chain = ValueChain(Spec.load("toy"), rng=1, replicate=0)
+    for _ in range(3):
+        chain.step()
+    assert METRICS["first_to_earn"](chain, category="search", others=["chat"], users=1e12) == 0.0

@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from ecosystem.model import ValueChain
 from experiments.claim_files import Claim, load_claims, shipped
 from experiments.cli import main
 from experiments.errors import UserError
 from experiments.experiment_tables import print_faults
-from experiments.faults import FAULTS, SCENARIO, FaultCheck, FaultsResult, check_faults, chosen
+from experiments.faults import FAULTS, SCENARIO, Fault, FaultCheck, FaultsResult, check_faults, chosen
 from experiments.faults_report import lead, rows
 from experiments.hypothesis_tests import Court, hypotheses
-from experiments.statistics import Verdict
+from experiments.statistics import Interval, Verdict
 from experiments.verdicts import Finding
 
 ON_TOY = [name for name, fault in FAULTS.items() if fault.scenario == SCENARIO]
-CHEAP = ["no-news", "loyal-users", "no-freeze", "perfect-hosts", "equal-appetites"]
+CHEAP = ["no-news", "loyal-users", "no-freeze", "perfect-hosts", "equal-appetites", "no-grudge", "wasteful-saving"]
 
 
 def test_every_claim_has_a_fault_of_its_own() -> None:
@@ -73,7 +74,9 @@ def _made_up() -> FaultsResult:
         ("euphoria", "quota", "refuted", "supported"),
     ]
     checks = [
-        FaultCheck(fault, claim, sound, broken, claim in FAULTS[fault].claims, claim in FAULTS[fault].related, 1.0, 0.5)
+        FaultCheck(
+            fault, claim, sound, broken, claim in FAULTS[fault].claims, claim in FAULTS[fault].related, 1.0, 0.5, 0.7
+        )
         for fault, claim, sound, broken in said
     ]
     return FaultsResult(tuple(checks))
@@ -88,6 +91,40 @@ def test_what_a_fault_did_is_named_and_judged() -> None:
     assert "1 of 2 planted faults" in lead(result)
 
 
+@pytest.mark.parametrize(
+    ("sound", "broken", "effects", "failed", "upset"),
+    [
+        ("supported", "refuted", (1.0, 0.0), 0, True),
+        ("supported", "inconclusive", (1.0, 0.4), 0, True),
+        ("supported", "inconclusive", (1.0, 0.6), 0, False),
+        ("supported", "inconclusive", (1.0, 0.5), 0, False),
+        ("inconclusive", "inconclusive", (0.6, 0.4), 0, False),
+        ("supported", "inconclusive", (1.0, float("nan")), 0, False),
+        ("supported", "refuted", (1.0, 0.0), 1, False),
+    ],
+)
+def test_only_another_answer_is_an_upset(
+    sound: Verdict, broken: Verdict, effects: tuple[float, float], failed: int, upset: bool
+) -> None:
+    own = FaultCheck("no-news", "equity-order", sound, broken, True, False, *effects, threshold=0.5, runs_failed=failed)
+    assert (own.kind, own.passed) == (("upset", True) if upset else ("missed", False))
+
+
+def test_a_model_that_only_breaks_off_upsets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAULTS, "crash", Fault("crash", ("equity-order",), "it breaks off", model=f"{__name__}:Crash"))
+    result = check_faults(["crash"], diagonal=True, workers=1)
+    assert [check.kind for check in result.checks] == ["missed"] and not result.passed
+    assert "but runs broke off" in rows(result)[0][2]
+
+
+class Crash(ValueChain):
+    """A model that cannot do a month."""
+
+    def step(self) -> None:
+        """Break off."""
+        raise ArithmeticError("asked for")
+
+
 def test_a_verdict_that_wavers_is_tested_with_more_replicates(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[bool, bool, int]] = []
 
@@ -95,7 +132,8 @@ def test_a_verdict_that_wavers_is_tested_with_more_replicates(monkeypatch: pytes
         broken = court._fault is not None
         asked.append((broken, quick, len(claims)))
         said: Verdict = "inconclusive" if broken and quick else "supported"
-        return {claim.id: Finding(claim.statement, None, said, 0, 0) for claim in claims}
+        interval = Interval(1.0, 0.9, 1.1, 4, 0.95)
+        return {claim.id: Finding(claim.statement, interval, said, 0, 0) for claim in claims}
 
     monkeypatch.setattr(Court, "settle", settle)
     result = check_faults(["no-news"], workers=1)

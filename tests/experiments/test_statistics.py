@@ -8,11 +8,14 @@ import pytest
 from experiments.errors import UserError
 from experiments.statistics import (
     Interval,
+    fewest_unanimous,
     holm,
     independent_difference,
     mean_interval,
+    outcomes_needed,
     paired_difference,
     replicates_needed,
+    share_interval,
     variance_reduction,
     verdict,
 )
@@ -141,3 +144,32 @@ def test_the_gain_of_common_chance_is_measured_with_its_interval() -> None:
     assert variance_reduction(x[:4], x[:4] ** 2) is None
     with pytest.raises(UserError, match="the same replicates"):
         variance_reduction([1.0, 2.0, 3.0], [1.0, 2.0])
+
+
+def test_the_order_of_replicates_does_not_matter() -> None:
+    rng = np.random.default_rng(5)
+    for values in ([1.0] * 17 + [0.0] * 7, rng.exponential(size=24).tolist()):
+        other = rng.permutation(values)
+        assert mean_interval(values) == mean_interval(other)
+        assert independent_difference(values, [0.1, 0.2]) == independent_difference(other, [0.2, 0.1])
+    a, b = rng.normal(size=12), rng.normal(size=12)
+    order = rng.permutation(12)
+    assert variance_reduction(a, b) == variance_reduction(a[order], b[order])
+
+
+def test_shares_have_exact_intervals() -> None:
+    four = share_interval([1, 1, 1, 1])
+    assert (four.low, four.high) == pytest.approx((0.025**0.25, 1.0))  # 0.40: four of four decide nothing
+    assert share_interval([1, 0, 1, 1]) == share_interval([1, 1, 1, 0])
+    assert share_interval([0] * 6).high == pytest.approx(1.0 - 0.025 ** (1.0 / 6.0))
+    with pytest.raises(UserError, match="0 or 1"):
+        share_interval([0.5, 1.0])
+
+
+def test_outcomes_needed_for_a_share() -> None:
+    assert fewest_unanimous(0.5) == 6 and fewest_unanimous(0.5, level=1.0 - 0.05 / 3.0) == 7
+    assert fewest_unanimous(0.9) == 36 and fewest_unanimous(1.0) == 1
+    assert outcomes_needed(0.5, 0.5) == 0
+    needed = outcomes_needed(0.75, 0.5)
+    ones = [1.0] * (3 * needed // 4 + 1) + [0.0] * (needed // 4)
+    assert share_interval(ones).low > 0.5 > share_interval([1, 1, 1, 0] * 3).low
