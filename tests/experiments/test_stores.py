@@ -49,6 +49,24 @@ def test_an_empty_store_can_be_asked(tmp_path: Path) -> None:
         store.frame()
 
 
+@pytest.mark.parametrize("manifest", ['{"format": 1, "firms": []}', "[]", "{}"])
+def test_a_folder_with_another_manifest_is_left_as_it_is(tmp_path: Path, manifest: str) -> None:
+    (tmp_path / "manifest.json").write_text(manifest)
+    with pytest.raises(UserError, match="not a sweep store"):
+        new_store(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_a_file_in_the_place_of_a_store_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="is a file"):
+        new_store(tmp_path / "file")
+    with pytest.raises(UserError, match="not a sweep store: Not a directory"):
+        Store(tmp_path / "file")
+    with pytest.raises(RunFailure, match="cannot make the store"):
+        new_store(tmp_path / "file" / "below")
+
+
 def test_a_repeated_part_overwrites_itself_and_other_repeats_count_once(tmp_path: Path) -> None:
     store = new_store(tmp_path / "store")
     fill(store)
