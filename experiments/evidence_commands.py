@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from experiments.errors import UserError
 from experiments.run_command import Json, can_report
 from experiments.sweep_commands import print_files
 
@@ -28,7 +29,7 @@ def command_validate(
     quick: Flag = False,
     robustness: Flag = False,
     store: Path | None = None,
-    points: int = 100,
+    points: int | None = None,
     workers: int | None = None,
     out: Path | None = None,
     docs: Path | None = None,
@@ -45,11 +46,12 @@ def command_validate(
     quick
         Five replicates, without limit tests and refits of the kernel.
     robustness
-        First run the points of the robustness store that are missing (an hour on two cores).
+        First run the points of the robustness store that are missing; a point takes the time of
+        `hypotheses --quick`, and the store keeps how long each took.
     store
-        Robustness store; the shipped one by default.
+        Robustness store; by default the shipped one of 2025, results/robustness-SCENARIO of others.
     points
-        Points of the Latin hypercube of --robustness.
+        Points of the Latin hypercube of --robustness; 100 by default.
     workers
         Processes; as many as processors by default.
     out
@@ -60,9 +62,13 @@ def command_validate(
     from experiments.robustness import run_robustness
     from experiments.validation import validate
 
+    if points is not None and not robustness:
+        raise UserError("--points is the number of points of --robustness: give both")
     with counting(show=sys.stderr.isatty()) as tell:
         if robustness:
-            run_robustness(scenario, store, points=points, workers=workers, progress=tell)
+            run_robustness(
+                scenario, store, points=100 if points is None else points, workers=workers, progress=tell
+            )
         board = validate(scenario, seeds=seeds, quick=quick, robustness_store=store, workers=workers, progress=tell)
     if out is not None:
         board.to_html(out) if out.suffix == ".html" else board.save(out)

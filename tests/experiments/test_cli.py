@@ -177,3 +177,9 @@ def test_values_of_settings_are_toml_or_text() -> None:
     for pair in ("=1", "a", "a=", "a b=1"):
         with pytest.raises(UserError):
             parse_overrides([pair])
+
+
+def test_points_without_robustness_are_refused(call: Call) -> None:
+    status, _, err = call("validate", "toy", "--quick", "--points", "5")
+    assert status == 2
+    assert "--robustness" in err
