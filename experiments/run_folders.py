@@ -7,6 +7,7 @@ report.html       the report
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import platform
@@ -29,9 +30,19 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 
 
-def default_folder(scenario: str, seed: int) -> Path:
-    """Return `results/<scenario>-seed<n>`."""
-    return Path("results") / f"{scenario}-seed{seed}"
+def default_folder(
+    scenario: str, seed: int, months: int | None = None, changes: Mapping[str, Any] | None = None
+) -> Path:
+    """Return `results/<scenario>-seed<n>`, of a scenario file its name without `.toml`.
+
+    Another length than the scenario's, and a digest of overrides, follow: such a run does not replace the plain one.
+    """
+    name = f"{Path(scenario).stem}-seed{seed}"
+    if months is not None:
+        name += f"-{months}months"
+    if changes:
+        name += f"-{hashlib.sha256(json.dumps(changes, sort_keys=True, default=str).encode()).hexdigest()[:6]}"
+    return Path("results") / name
 
 
 def check_place(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ecosystem.spec import Spec
 from experiments import cli, run_command
 from experiments.errors import UserError
 from experiments.run_command import parse_overrides
@@ -49,7 +51,7 @@ def test_run_prints_who_earns_and_where_the_files_are(call: Call, tmp_path: Path
     assert status == 0
     for words in ("profit over value added", "kept of a final dollar", "water sellers", "rent west", "paid share"):
         assert words in out
-    folder = tmp_path / "results" / "toy-seed1"
+    folder = tmp_path / "results" / "toy-seed1-6months"
     assert f"results: {folder.relative_to(tmp_path)}" in out
     assert (folder / "firms.csv").is_file()
     assert not (folder / "report.html").exists()
@@ -88,6 +90,19 @@ def test_settings_reach_the_run(call: Call, tmp_path: Path) -> None:
     assert status == 0
     assert spec["app"]["chat"]["tiers"]["plus"]["price"] == 31
     assert spec["sampling"] is False
+
+
+def test_another_run_does_not_take_the_place_of_the_plain_one(call: Call, tmp_path: Path) -> None:
+    months = Spec.load("toy").months
+    (tmp_path / "mine.toml").write_text(f'extends = "toy"\nmonths = {months}\n[market]\ntax_rate = 0.3\n')
+    arguments = (["toy"], ["mine.toml"], ["toy", "--months", "2"], ["toy", "--set", "seed=1", "--months", str(months)])
+    folders = []
+    for each in arguments:
+        status, out, _ = call("run", *each, "--json", "--no-report")
+        assert status == 0
+        folders.append(json.loads(out)["files"]["results"])
+    assert folders[:3] == ["results/toy-seed1", "results/mine-seed1", "results/toy-seed1-2months"]
+    assert re.fullmatch("results/toy-seed1-[0-9a-f]{6}", folders[3])
 
 
 @pytest.mark.parametrize(
@@ -165,7 +180,7 @@ def test_without_the_report_libraries_the_run_still_works(
     status, _, err = call("run", "toy", "--months", "2")
     assert status == 0
     assert "no report: vl_convert is not installed" in err
-    assert (tmp_path / "results" / "toy-seed1" / "manifest.json").is_file()
+    assert (tmp_path / "results" / "toy-seed1-2months" / "manifest.json").is_file()
 
 
 def test_values_of_settings_are_toml_or_text() -> None:

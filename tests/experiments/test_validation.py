@@ -70,7 +70,7 @@ def test_a_world_that_the_scenario_does_not_allow_is_a_row_not_a_crash() -> None
 
 
 def test_a_firm_that_the_scenario_has_not_is_a_row_not_a_crash() -> None:
-    spec = Spec.load("toy").with_overrides({"months": 3})
+    spec = Spec.load("toy").with_overrides({"months": 7})
     checks = [_check(worlds=["base"], moment="app_paid_share", **{"with": {"app": app}}) for app in ("chatgpt", "chat")]
     values, problems = run_worlds(spec, checks, range(2), workers=1)
     assert problems == {}
