@@ -66,9 +66,7 @@ def command_validate(
         raise UserError("--points is the number of points of --robustness: give both")
     with counting(show=sys.stderr.isatty()) as tell:
         if robustness:
-            run_robustness(
-                scenario, store, points=100 if points is None else points, workers=workers, progress=tell
-            )
+            run_robustness(scenario, store, points=100 if points is None else points, workers=workers, progress=tell)
         board = validate(scenario, seeds=seeds, quick=quick, robustness_store=store, workers=workers, progress=tell)
     if out is not None:
         board.to_html(out) if out.suffix == ".html" else board.save(out)

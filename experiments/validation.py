@@ -121,7 +121,8 @@ def validate(
 
     `seeds`: replicates of every world, 30 by default. `quick`: five of them, and neither the limit tests nor the
     refits of the kernel. `robustness_store`: what `watersellers validate --robustness` wrote for the scenario; the
-    scenario's own by default. `workers`: processes; as many as processors where it pays. SpecError for a scenario that cannot be run.
+    scenario's own by default. `workers`: processes; as many as processors where it pays. SpecError for a scenario that
+    cannot be run.
     """
     from experiments.fingerprint import fingerprint
     from experiments.robustness import robustness_rows

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from ecosystem.spec import Spec
-from experiments.claim_files import load_claims
-from experiments.fingerprint import fingerprint
 from experiments import robustness
+from experiments.claim_files import load_claims
 from experiments.errors import UserError
+from experiments.fingerprint import fingerprint
 from experiments.robustness import (
     WIDTH,
     Attempt,
