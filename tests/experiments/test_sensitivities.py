@@ -51,7 +51,7 @@ def test_sobol_indices_of_ishigami(tmp_path: Path) -> None:
 def test_what_factors_explain_alone_is_a_share_with_an_interval() -> None:
     effect = Effect("app.price", "lever", {"first": (-0.2, -0.4, 0.1), "total": (0.5, 0.2, 0.8)})
     found = Sensitivity("apps_operating_profit", "sobol", (effect,), 8, 8, (-0.2, -0.4, 0.1))
-    assert "All factors alone explain 0.0 % (0.0 % to 10.0 %)" in sensitivity_lead(found)
+    assert "All factors alone explain 0.0 % (0.0 % to 10 %)" in sensitivity_lead(found)
 
 
 def test_our_estimators_are_scipys() -> None:
