@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ecosystem.spec import Spec
-from experiments import cli, run_command
+from experiments import cli, paired, run_command
 from experiments.errors import UserError
 from experiments.run_command import parse_overrides
 from tests.experiments.command_line import Call
@@ -144,6 +144,39 @@ def test_a_place_that_cannot_be_written_is_said_before_the_run(
     status, _, err = call("run", "toy", "--out", ".")
     assert status == 2
     assert "something else than results" in err
+
+
+@pytest.mark.parametrize(
+    "command", [("monetise", "toy"), ("hypotheses",), ("hypotheses", "--faults"), ("shock", "price-war", "toy"),
+                ("validate", "toy"), ("calibrate", "--quick")]
+)  # fmt: skip
+def test_a_place_for_a_result_is_looked_at_before_the_work(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(paired, "simulate", lambda job: pytest.fail("it ran"))
+    status, out, err = call(*command, "--out", "/proc/x/y")
+    assert (status, out) == (1, "")
+    assert "cannot write" in err
+    assert list(tmp_path.iterdir()) == []
+    if command[0] not in {"validate", "calibrate"}:
+        (tmp_path / "result.json").write_text('{"years": "of work"}')
+        status, _, err = call(*command, "--out", ".")
+        assert status == 2
+        assert "not the result of an experiment" in err
+        (tmp_path / "file").touch()
+        assert call(*command, "--out", "file")[0] == 2
+
+
+def test_what_cannot_be_written_in_the_end_was_printed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    from experiments import parts
+
+    monkeypatch.setattr(parts, "_publish", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    arguments = ("shock", "price-war", "toy", "--month", "0", "--months", "6", "--replicates", "2", "--json")
+    status, out, err = call(*arguments, "--out", "here")
+    assert status == 1
+    assert "No space left" in err
+    assert json.loads(out)["shock"] == "price-war"
+    assert list(Path("here").iterdir()) == []
 
 
 def test_a_failing_run_is_one_line(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
