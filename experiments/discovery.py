@@ -147,9 +147,7 @@ def find_box(
     box = tested[next(i for i, each in enumerate(boxes) if each is chosen)]
     p_values = {factor: test.p_value(box, factor) for factor in box.limits}
     out, found = int((~searched).sum()), int(interesting[~searched].sum())
-    return Discovery(
-        condition, tuple(tested), box, p_values, count, hits, out, found, count / len(np.unique(points))
-    )
+    return Discovery(condition, tuple(tested), box, p_values, count, hits, out, found, count / len(np.unique(points)))
 
 
 def _opened(

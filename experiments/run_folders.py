@@ -253,11 +253,13 @@ def _read(path: Path, order: str) -> "dict[str, Any]":
     import duckdb
     import numpy as np
 
-    from experiments.parts import connect
+    from experiments.parts import connect, file_pattern
 
     try:
         with connect() as connection:
-            columns = connection.execute(f"SELECT * FROM read_parquet(?) ORDER BY {order}", [str(path)]).fetchnumpy()
+            columns = connection.execute(
+                f"SELECT * FROM read_parquet(?) ORDER BY {order}", [file_pattern(path)]
+            ).fetchnumpy()
     except (OSError, duckdb.Error) as error:
         raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
     return {

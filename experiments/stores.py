@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.designs import Design
 from experiments.errors import RunFailure, UserError
-from experiments.parts import connect, damaged_files, part_name, write_table, write_text
+from experiments.parts import connect, damaged_files, part_name, pattern_in, write_table, write_text
 from experiments.samples import Factor, Range, Value
 
 if TYPE_CHECKING:
@@ -167,7 +167,10 @@ class Store:
             temporary.unlink()
 
     def set_aside_damaged(self) -> list[str]:
-        """Move part files that cannot be read to `damaged/`; their names."""
+        """Move part files and tables of points that cannot be read to `damaged/`; their names.
+
+        The next call of their sweep does the runs, and plans the points, again.
+        """
         moved = self._damaged()
         for path in moved:
             (self.path / "damaged").mkdir(exist_ok=True)
@@ -194,8 +197,7 @@ class Store:
 
     def sweeps(self) -> list[SweepRecord]:
         """All designs of the store, by id."""
-        files = sorted(self.path.glob("sweeps/*/sweep.json"))
-        return [SweepRecord.from_json(file.parent.name, file.read_text("utf-8")) for file in files]
+        return [_record(file) for file in sorted(self.path.glob("sweeps/*/sweep.json"))]
 
     def sweep(self, id: str | None = None, methods: Sequence[str] = ()) -> SweepRecord:
         """One design: by the beginning of its id, or the only one there is (of the given methods)."""
@@ -292,9 +294,11 @@ class Store:
         )
 
     def _damaged(self) -> list[Path]:
-        """Part files that are cut short or cannot be decoded; one query where all is well."""
+        """Files that are cut short or cannot be decoded; one query a folder where all is well."""
         folders = [self.path / "parts", self.path / "failures"]
         damaged = [path for folder in folders for path in damaged_files(folder)]
+        for folder in self.path.glob("sweeps/*/"):
+            damaged += damaged_files(folder, named_by_keys=False)
         return sorted(damaged)
 
     @contextmanager
@@ -324,7 +328,7 @@ class Store:
         if not any(self.path.glob(pattern)):
             connection.execute(f"CREATE TEMP VIEW {name} AS {EMPTY_VIEWS[name]}")
             return
-        glob = str(self.path / pattern).replace("'", "''")
+        glob = pattern_in(self.path, pattern).replace("'", "''")
         rows = select.format(files=f"read_parquet('{glob}', union_by_name = true)")
         if name != "points":
             counted = connection.execute(f"SELECT count(*), count(DISTINCT key) FROM ({rows})")
@@ -333,6 +337,14 @@ class Store:
                 order = "key, failed_at DESC" if name == "failures" else "key"
                 rows = f"SELECT DISTINCT ON (key) * FROM ({rows}) ORDER BY {order}"
         connection.execute(f"CREATE TEMP VIEW {name} AS {rows}")
+
+
+def _record(file: Path) -> SweepRecord:
+    """Read one sweep.json; RunFailure if it is damaged."""
+    try:
+        return SweepRecord.from_json(file.parent.name, file.read_text("utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFailure(f"{file} is damaged ({type(error).__name__}: {error}): repeat the sweep") from None
 
 
 def _check_same_code(store: Store, manifest: Mapping[str, Any]) -> None:

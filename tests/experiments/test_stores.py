@@ -14,9 +14,12 @@ import numpy as np
 import pytest
 
 from experiments import parts
+from experiments.designs import Design
 from experiments.errors import RunFailure, UserError
 from experiments.parts import damaged_files, part_name, write_table
 from experiments.stores import Store, run_key
+from experiments.sweeps import sweep
+from tests.experiments.fake_runs import RUNNER, FakeSpec
 
 KEYS = [f"{k:032x}" for k in range(50)]
 
@@ -100,6 +103,39 @@ def test_a_part_that_is_cut_short_is_found_and_set_aside(tmp_path: Path, share: 
     assert store.set_aside_damaged() == [broken.name]
     assert store.finished_keys() == set(KEYS[:25])
     assert (store.path / "damaged" / broken.name).exists()
+
+
+def test_a_store_in_a_folder_with_signs_of_a_pattern(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "a [b] *?" / "[c]")
+    broken = fill(store, KEYS[:25])
+    fill(store, KEYS[25:])
+    assert store.finished_keys() == set(KEYS)
+    os.truncate(broken, 20)
+    assert store.set_aside_damaged() == [broken.name]
+    assert store.finished_keys() == set(KEYS[25:])
+
+
+def test_a_damaged_table_of_points_is_planned_again(tmp_path: Path) -> None:
+    design = Design.parse({"method": "random", "n": 5, "uncertainties": {"app.price": {"low": 1.0, "high": 30.0}}})
+    base: Any = FakeSpec()
+
+    def swept() -> Any:
+        return sweep(design, tmp_path / "store", base=base, runner=RUNNER, workers=1)
+
+    before = swept().table()
+    (points,) = (tmp_path / "store").glob("sweeps/*/points-*.parquet")
+    points.write_bytes(b"PAR1 damaged PAR1")
+    with pytest.raises(RunFailure, match=r"1 damaged part file.*points-0.parquet: repeat the sweep"):
+        Store(tmp_path / "store").frame()
+    after = swept()
+    assert after.finished == 0
+    assert after.table().equals(before)
+    (record,) = (tmp_path / "store").glob("sweeps/*/sweep.json")
+    for damaged in ("[]", "{}", "no JSON"):
+        record.write_text(damaged)
+        with pytest.raises(RunFailure, match="is damaged"):
+            Store(tmp_path / "store").sweeps()
+    assert swept().table().equals(before)
 
 
 def test_a_part_with_a_hole_or_under_a_wrong_name_is_found(tmp_path: Path) -> None:
