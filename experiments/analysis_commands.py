@@ -106,8 +106,8 @@ def discover_command(
 
     opened = Store(store)
     record = opened.sweep(sweep)
-    cases, interesting = cases_of(opened, record, where)
-    found = find_box(cases, interesting, where)
+    cases, interesting, points = cases_of(opened, record, where)
+    found = find_box(cases, interesting, where, points)
     files = {}
     if report and can_report():
         from experiments.analysis_reports import discovery_report
@@ -187,6 +187,8 @@ def _show_discovery(found: "Discovery", cases: Any, files: dict[str, str], as_js
             "condition": found.condition,
             "runs": found.cases,
             "interesting": found.interesting,
+            "held_out": found.held_out,
+            "held_out_interesting": found.held_out_interesting,
             "coverage": box.coverage,
             "density": box.density,
             "mass": box.mass,

@@ -74,11 +74,10 @@ def sensitivity_lead(found: "Sensitivity") -> str:
             f"`{name}` ({written(each['mu_star'][0], unit)})" for name, each in ranked[1:4] if each[main][0] > 0.0
         ]
     else:
-        alone = sum(each["first"][0] for _, each in ranked)
         text = (
             f"`{path}` explains {_spanned(indices['first'], 'share')} of the variance of {in_words(found.outcome)} "
             f"alone and {_spanned(indices['total'], 'share')} with its interactions. All factors alone explain "
-            f"{f.percent(alone)}; the rest is interaction."
+            f"{_alone(found)}; what is left of the variance is interaction."
         )
         others = [f"`{name}` ({f.percent(each['total'][0])})" for name, each in ranked[1:4] if each[main][0] > 0.0]
     weak = [name for name, each in ranked if each[main][2] < WEAK * indices[main][0]]
@@ -86,6 +85,12 @@ def sensitivity_lead(found: "Sensitivity") -> str:
     if weak:
         parts.append(f"{len(weak)} of {len(ranked)} stay surely below a tenth of the strongest and can be left fixed.")
     return " ".join(part for part in parts if part)
+
+
+def _alone(found: "Sensitivity") -> str:
+    """Write the share of variance that all factors explain alone, a share from 0 to 1 whatever the estimates."""
+    value, low, high = (min(max(x, 0.0), 1.0) for x in found.alone)
+    return _spanned((value, low, high), "share")
 
 
 def index_rows(found: "Sensitivity", unit: str) -> tuple[list[str], list[list[str]]]:
@@ -114,11 +119,12 @@ def discovery_report(
 ) -> Report:
     """Return the report of a discovery; `cases` and `interesting` are the runs it was found in."""
     box = found.box
-    inside = round(box.mass * found.cases)
+    inside = round(box.mass * found.held_out)
     known = {
         "runs": str(found.cases),
         "where it holds": f"{found.interesting} ({f.percent(found.interesting / found.cases)})",
-        "runs in the box": str(inside),
+        "runs held out": str(found.held_out),
+        "of these in the box": str(inside),
         "density": f.percent(box.density),
         "coverage": f.percent(box.coverage),
     }
@@ -135,11 +141,11 @@ def discovery_report(
         f"Of {len(found.boxes)} boxes, the one that balances coverage ({f.percent(box.coverage)}) and density "
         f"({f.percent(box.density)}) best",
         found.plot(),
-        note="PRIM peels a twentieth of the runs at a time, from the whole space (left to right the boxes get larger).",
+        note="PRIM peels a twentieth of the searched runs at a time, from the whole space (left to right the boxes get larger).",
     )
     section.text(
-        "The box was fitted to these runs, so its density is a little too good; intervals do not allow for that. Run "
-        "a second design with another seed to test it."
+        "Boxes were searched in half of the points; coverage, density, intervals and p values are of the other half, "
+        "which the search has not seen. Intervals and p values count points, not replicates."
     )
     return report
 
@@ -150,12 +156,16 @@ def discovery_lead(found: "Discovery", cases: "Mapping[str, NDArray[Any]]") -> s
     text = f"`{found.condition}` holds in {found.interesting} of {found.cases} runs ({f.percent(share)})."
     if not found.box.limits:
         return f"{text} {_NO_BOX}"
-    inside = round(found.box.mass * found.cases)
-    hits = round(found.box.density * inside)
+    inside = round(found.box.mass * found.held_out)
     limits_in_words = [f"`{path}` {limit_words(limit, cases[path])}" for path, limit in found.box.limits.items()]
+    box = f"Half of the points were searched for a box: {f.listed(limits_in_words)}."
+    if not inside:
+        return f"{text} {box} None of the {found.held_out} runs of the other half lie in it."
+    hits = round(found.box.density * inside)
     return (
-        f"{text} With {f.listed(limits_in_words)} it holds in {hits} of {inside}: {_share_words(hits, inside)}. "
-        f"That box has {_share_words(hits, found.interesting)} of all runs where it holds."
+        f"{text} {box} Of the {found.held_out} runs of the other half {inside} lie in it, and it holds in {hits} of "
+        f"them: {_share_words(hits, inside, found.replicates)}. That is "
+        f"{_share_words(hits, found.held_out_interesting, found.replicates)} of the runs of that half where it holds."
     )
 
 
@@ -213,11 +223,12 @@ def _spanned(estimate: Estimate, unit: str) -> str:
     return words if math.isnan(low) else f"{words} ({written(low, unit)} to {written(high, unit)})"
 
 
-def _share_words(hits: int, of: int) -> str:
-    """Return a share with its 95 % interval (Wilson)."""
+def _share_words(hits: int, of: int, replicates: float) -> str:
+    """Return a share with its 95 % interval (Wilson), in which the replicates of a point count as one case."""
     from scipy.stats import binomtest
 
-    low, high = binomtest(hits, of).proportion_ci(method="wilson")
+    points = max(round(of / replicates), 1)
+    low, high = binomtest(round(hits / of * points), points).proportion_ci(method="wilson")
     return f"{f.percent(hits / of)} (95 % interval {f.percent(low)} to {f.percent(high)})"
 
 
@@ -245,7 +256,7 @@ def _box_charts(
     ]
     (x1, x2), (y1, y2) = (_edges(numeric[path], cases[path]) for path in (x, y))
     section.chart(
-        f"Over its two surest limits: {f.percent(found.box.density)} of the runs in the box are hits, "
+        f"Over its two surest limits: {f.percent(found.box.density)} of the held-out runs in the box are hits, "
         f"{f.percent(_outside(found.box, found))} of the others",
         box_scatter(dots, (x, y), {"x": x1, "x2": x2, "y": y1, "y2": y2}),
         note="A dot a run, moved a little where many have the same value. Runs in the frame may be outside by "
@@ -254,9 +265,9 @@ def _box_charts(
 
 
 def _outside(box: "Box", found: "Discovery") -> float:
-    """Return the share of hits among the runs that are not in the box."""
-    others = found.cases * (1.0 - box.mass)
-    return found.interesting * (1.0 - box.coverage) / others if others else math.nan
+    """Return the share of hits among the held-out runs that are not in the box."""
+    others = found.held_out * (1.0 - box.mass)
+    return found.held_out_interesting * (1.0 - box.coverage) / others if others else math.nan
 
 
 def _spread(values: "NDArray[Any]", seed: int) -> "NDArray[np.float64]":

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from experiments.checks import Check, evaluate, load
 from experiments.errors import UserError
+from experiments.summaries import plain
 from experiments.worlds import build, read_evidence
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ class Gain:
 class CalibrationResult:
     """What a calibration found, and the command and code that found it.
 
-    `distance` is that at the parameters taken over, `distance_best` the smallest that was found.
+    `distance` is that at the parameters taken over, `distance_best` the smallest that was found. `misfit` is the latter
+    over its degrees of freedom where that is above 1: by it intervals and the threshold for taking over are widened.
     """
 
     scenario: str
@@ -129,10 +131,12 @@ class CalibrationResult:
     fit: tuple[Fit, ...]
     gains: tuple[Gain, ...] = ()
     distance_best: float = math.nan
+    misfit: float = math.nan
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data; figures that are unknown are None."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
+        content: dict[str, Any] = plain(asdict(self))
+        return content
 
     def save(self, path: str | Path) -> Path:
         """Write the result as TOML: what is known, with the overrides that set the estimates."""
@@ -238,7 +242,7 @@ def moments(scenario: str, values: Mapping[str, float], replicates: int, names: 
             spec = spec.with_overrides(overrides(spec, values, free))
             place = f"{measure.__module__}:{measure.__name__}"
             runs = [simulate(Job(spec, spec.seed, r, spec.months, place, (order,))) for r in range(replicates)]
-        except (SpecError, ValueError):
+        except SpecError:
             runs = [None] * replicates
         for i, (name, arguments) in enumerate(order):
             found[world, name, arguments] = [run[i] if isinstance(run, list) else None for run in runs]
@@ -308,7 +312,7 @@ def calibrate(
     from experiments.calibration_alone import solve_alone
     from experiments.calibration_parsimony import put_back
     from experiments.calibration_search import Search
-    from experiments.calibration_statistics import estimate
+    from experiments.calibration_statistics import estimate, misfit
     from experiments.fingerprint import fingerprint
 
     started = time.perf_counter()
@@ -326,7 +330,7 @@ def calibrate(
         fit = _fit_table(search, {**taken, **{each.name: each.value for each in alone}})
         before, at_taken, smallest = search.distances([search.shipped, taken, best])
         command = f"watersellers calibrate {scenario} --budget {count} --seeds {replicates}"
-        evaluations, gains = search.evaluations, search.gains
+        evaluations, gains, scale = search.evaluations, search.gains, misfit(search, best)
     seconds = time.perf_counter() - started
     return CalibrationResult(
         scenario,
@@ -341,6 +345,7 @@ def calibrate(
         fit,
         gains,
         smallest,
+        scale,
     )
 
 
@@ -368,14 +373,6 @@ def _fit_table(search: Any, best: Mapping[str, float]) -> tuple[Fit, ...]:
 
 def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(each) if isinstance(each, list) else each for key, each in content.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _without_none(value: Any) -> Any:

@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING
 
 from scipy.stats import chi2
 
+from experiments.calibration_statistics import misfit
+
 if TYPE_CHECKING:
     from experiments.calibration_search import Search
 
 LEVEL = 0.95
-"""The earlier values of k parameters are rejected where the distance rises above this point of chi-square (k)."""
+"""The earlier values of k parameters are rejected where the distance rises by more than this point of chi-square (k),
+times the misfit at the best values."""
 
 
 def put_back(search: "Search", best: Mapping[str, float]) -> dict[str, float]:
@@ -23,10 +26,10 @@ def put_back(search: "Search", best: Mapping[str, float]) -> dict[str, float]:
     moved = [name for name in shipped if best[name] != shipped[name]]
     alone = search.distances([{**best, name: shipped[name]} for name in moved])
     (least,) = search.distances([best])
-    values, back = dict(best), 0
+    values, back, scale = dict(best), 0, misfit(search, best)
     for _, name in sorted(zip(alone, moved, strict=True)):
         tried = {**values, name: shipped[name]}
         (distance,) = search.distances([tried])
-        if distance - least < chi2.ppf(LEVEL, back + 1):
+        if distance - least < scale * chi2.ppf(LEVEL, back + 1):
             values, back = tried, back + 1
     return values

@@ -50,7 +50,24 @@ def lead(result: CalibrationResult) -> str:
         f"{before} before. {kept}The targets pin {pinned} of {len(result.estimates)} parameters and reject "
         f"the earlier value of {taken}: these are taken over. "
         "A distance is the sum of squared deviations, each in standard deviations of its band, weighed with the "
-        "simulation's covariance."
+        f"simulation's covariance. {widened(result.misfit)}"
+    )
+
+
+def widened(misfit: float) -> str:
+    """Say by how much intervals, and the threshold for taking over, are wider than the bands alone make them."""
+    if not math.isfinite(misfit):
+        return (
+            "Intervals and chi-square take the bands at their word: they are too narrow where the distance at the "
+            "estimates is above its degrees of freedom."
+        )
+    if misfit <= 1.0:
+        return "It is not above its degrees of freedom at the estimates, so that intervals are as the bands say."
+    return (
+        f"At the estimates it is {f.digits(misfit)} times its degrees of freedom: the model does not reach all targets "
+        f"together. So deviations are taken to be {f.digits(math.sqrt(misfit))} times as large as the bands say: 95 % "
+        "intervals are that much wider, up to the range, and an earlier value is rejected only where the distance "
+        f"rises {f.digits(misfit)} times as far as chi-square allows."
     )
 
 

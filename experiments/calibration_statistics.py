@@ -22,12 +22,13 @@ NORMAL = 1.96
 def estimate(search: "Search", best: Mapping[str, float]) -> tuple[Estimate, ...]:
     """Return every parameter with the interval of the method of moments around the best values.
 
-    Gauss-Newton: covariance (J' W J + 12 I)^-1 with J the derivatives of the deviations by place in the range and
-    the range itself as prior. A parameter that no target sees keeps the width of its range: it is not pinned.
+    Gauss-Newton: covariance (J' W J / m + 12 I)^-1 with J the derivatives of the deviations by place in the range, m
+    the misfit and the range itself as prior. A parameter that no target sees keeps the width of its range: it is not
+    pinned.
     """
     places = np.array([each.place(best[each.name]) for each in search.free])
     jacobian = _jacobian(search, places)
-    spread = _spread(jacobian, search.distance.weight)
+    spread = _spread(jacobian, search.distance.weight / misfit(search, best))
     found = []
     for i, each in enumerate(search.free):
         low, high = (min(max(places[i] + sign * NORMAL * spread[i], 0.0), 1.0) for sign in (-1.0, 1.0))
@@ -44,6 +45,17 @@ def estimate(search: "Search", best: Mapping[str, float]) -> tuple[Estimate, ...
             )
         )
     return tuple(found)
+
+
+def misfit(search: "Search", best: Mapping[str, float]) -> float:
+    """Return the distance at the best values over its degrees of freedom, 1 where it is not above them.
+
+    A distance far above them means that the model cannot reach the targets together, or that their bands are too
+    narrow: deviations are then larger than the bands say, by the root of this ratio. Degrees of freedom: targets and
+    guards less parameters, at least one.
+    """
+    freedom = max(len(search.distance.checks) - len(search.free), 1)
+    return max(search.distance.of(search.deviations(best)) / freedom, 1.0)
 
 
 def _jacobian(search: "Search", places: Floats) -> Floats:

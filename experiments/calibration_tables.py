@@ -40,4 +40,10 @@ def print_calibration(console: "Console", result: "CalibrationResult") -> None:
         f"{result.evaluations} evaluations of {result.seeds} replicates in {result.seconds:.0f} s",
         highlight=False,
     )
+    if result.misfit > 1.0:
+        console.print(
+            f"The distance at the estimates is {result.misfit:.1f} times its degrees of freedom: intervals and the "
+            "threshold for taking over are widened by it",
+            highlight=False,
+        )
     console.print(f"Again: {result.command}", highlight=False)

@@ -24,6 +24,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from experiments.moments import Lacking
 from experiments.worlds import read_evidence, worlds
 
 Status = Literal["pass", "miss", "not computed"]
@@ -125,6 +126,12 @@ def evaluate(check: Check, values: Mapping[Key, Sequence[Any]]) -> list[float]:
     return [_number(combine, list(row)) for row in zip(*columns, strict=True)]
 
 
+def lacking(check: Check, values: Mapping[Key, Sequence[Any]]) -> str:
+    """Return what the scenario has not of what a check needs, "" if nothing."""
+    found = (each for key in check.needs() for each in values[key] if isinstance(each, Lacking))
+    return next((each.reason for each in found), "")
+
+
 def combination(name: str) -> "Callable[..., float]":
     """Return a way to turn the values of several worlds into one number."""
     from experiments import combinations
@@ -142,7 +149,7 @@ def judge(section: str, check: Check, numbers: Sequence[float], problem: str = "
     expected = band_text(check.band) + _sign_text(check)
     why = check.why_not or problem
     if why:
-        note = " ".join(filter(None, (why, check.note)))
+        note = "; ".join(filter(None, (why, check.note)))
         return Row(section, check.id, check.ref, check.title, expected, "", "not computed", check.source, note)
     known = [x for x in numbers if math.isfinite(x)]
     silent = len(numbers) - len(known)
@@ -205,7 +212,7 @@ def _on_side(check: Check, ends: tuple[float, float]) -> bool:
 
 def _number(combine: "Callable[..., float]", row: list[Any]) -> float:
     """Combine the values of one replicate; NaN where one of them is missing or nothing can be said."""
-    if any(each is None for each in row):
+    if any(each is None or isinstance(each, Lacking) for each in row):
         return math.nan
     try:
         return float(combine(*row))

@@ -124,7 +124,7 @@ def kind_of(path: Path) -> Literal["run", "store"]:
         raise UserError(
             f"{path} is neither a results folder nor a store: its manifest.json cannot be read ({_reason(error)})"
         ) from None
-    return "store" if "outcome_schema" in manifest else "run"
+    return "store" if isinstance(manifest, dict) and "outcome_schema" in manifest else "run"
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.calibration import free_parameters
+from experiments.calibration_report import widened
 from experiments.checks import band_text
 from experiments.worlds import EVIDENCE, read_evidence
 
@@ -17,10 +18,13 @@ parameters inside their declared ranges for the smallest distance to the targets
 guards inside their bands. The whole result is `experiments/evidence/calibration.toml`; how a calibration works stands
 in [evidence](../evidence.md).
 
+All values on this page are those of code `{code}`, with the parameters of then: the values before, the estimates and
+what the model gave at them. What the model gives now stands in [evidence](../evidence.md).
+
 An estimate is **pinned** if its 95 % interval covers less than half of its range. **Taken over** are the estimates
 whose earlier value the targets reject: after the search the earlier values are tried one after the other, the cheapest
-first, and stay where chi-square does not reject all that were put back together (95 %). What is taken over is what the
-scenarios ship, with one exception. What else was decided:
+first, and stay where chi-square does not reject all that were put back together (95 %). {widened} What is taken over is
+what the scenarios ship, with one exception. What else was decided:
 
 - **Guards** are the readings of three years of `2025` with a band of two ends. They count as far as they lie outside
   it. An earlier calibration without them fitted the first year and pulled the third away (price wars everywhere, labs
@@ -57,6 +61,7 @@ def calibration_page() -> str:
         count=len(targets),
         held=sum(row["inside"] for row in guards),
         guards=len(guards),
+        widened=widened(result.get("misfit", math.nan)),
     )
     estimates = [_estimate(each, shipped, pins) for each in result["estimates"]]
     fits = [

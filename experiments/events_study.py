@@ -196,9 +196,11 @@ class ShockResult:
         return content
 
     def save(self, path: str | Path) -> Path:
-        """Write the result as JSON."""
+        """Write the result as JSON; RunFailure where the disk refuses."""
+        from experiments.parts import write_text
+
         target = Path(path)
-        target.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
+        write_text(target, json.dumps(self.to_dict(), indent=1, allow_nan=False))
         return target
 
 

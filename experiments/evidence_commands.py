@@ -5,12 +5,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from experiments.errors import UserError
+from experiments.places import check_file
 from experiments.run_command import Json, can_report
 from experiments.sweep_commands import print_files
+
+if TYPE_CHECKING:
+    from experiments.validation import Scoreboard
 
 Flag = Annotated[bool, Parameter(negative="")]
 Tell = Callable[[int, int], None]
@@ -28,7 +33,7 @@ def command_validate(
     quick: Flag = False,
     robustness: Flag = False,
     store: Path | None = None,
-    points: int = 100,
+    points: int | None = None,
     workers: int | None = None,
     out: Path | None = None,
     docs: Path | None = None,
@@ -45,11 +50,12 @@ def command_validate(
     quick
         Five replicates, without limit tests and refits of the kernel.
     robustness
-        First run the points of the robustness store that are missing (an hour on two cores).
+        First run the points of the robustness store that are missing; a point takes the time of
+        `hypotheses --quick`, and the store keeps how long each took.
     store
-        Robustness store; the shipped one by default.
+        Robustness store; by default the shipped one of 2025, results/robustness-SCENARIO of others.
     points
-        Points of the Latin hypercube of --robustness.
+        Points of the Latin hypercube of --robustness; 100 by default.
     workers
         Processes; as many as processors by default.
     out
@@ -60,16 +66,26 @@ def command_validate(
     from experiments.robustness import run_robustness
     from experiments.validation import validate
 
+    if points is not None and not robustness:
+        raise UserError("--points is the number of points of --robustness: give both")
+    if out is not None:
+        check_file(out)
+    if docs is not None:
+        check_file(docs / "evidence.md")
     with counting(show=sys.stderr.isatty()) as tell:
         if robustness:
-            run_robustness(scenario, store, points=points, workers=workers, progress=tell)
+            run_robustness(scenario, store, points=100 if points is None else points, workers=workers, progress=tell)
         board = validate(scenario, seeds=seeds, quick=quick, robustness_store=store, workers=workers, progress=tell)
+    _show_board(board, as_json)
     if out is not None:
         board.to_html(out) if out.suffix == ".html" else board.save(out)
     if docs is not None:
         from experiments.evidence_docs import write_docs
 
         write_docs(board, docs)
+
+
+def _show_board(board: "Scoreboard", as_json: bool) -> None:
     if as_json:
         print(json.dumps(board.to_dict(), indent=2, allow_nan=False))
         return
@@ -118,6 +134,8 @@ def command_calibrate(
     if out.suffix == ".html" and not can_report():
         out = out.with_suffix(".toml")
     kept = journal if journal is not None else out.with_suffix(".journal")
+    for place in (out, kept):
+        check_file(place)
     with counting(show=sys.stderr.isatty()) as tell:
         result = calibrate(
             scenario, budget=budget, seeds=seeds, quick=quick, journal=kept, workers=workers, progress=tell

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from experiments.errors import RunFailure
+from experiments.places import PAGE, RESULT, check_folder
 from experiments.run_command import Json, Overrides, can_report, parse_overrides
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ def command_monetise(
     from experiments.monetisation import monetise
 
     folder = out or Path("results") / f"monetise-{Path(scenario).stem}"
+    check_folder(folder)
     with _bar() as tell:
         result = monetise(
             scenario, apps=apps, arms=arms, arms_file=arms_file, control=control, months=months, replicates=replicates,
@@ -148,10 +151,12 @@ def command_hypotheses(
     if list_claims:
         print_claims(as_json)
         return 0
+    folder = out or Path("results") / ("faults" if faults or fault else "hypotheses")
+    check_folder(folder)
     if faults or fault:
         with _bar() as tell:
             checks = check_faults(fault, workers=workers, progress=tell)
-        _deliver(checks, out or Path("results") / "faults", as_json, print_faults)
+        _deliver(checks, folder, as_json, print_faults)
         return 0 if checks.passed else 1
     with _bar() as tell:
         result = hypotheses(
@@ -165,7 +170,7 @@ def command_hypotheses(
             if each.remark:
                 console.print(f"[bold]{each.claim.id}[/bold] {each.verdict}, {each.remark}", highlight=False)
 
-    _deliver(result, out or Path("results") / "hypotheses", as_json, show)
+    _deliver(result, folder, as_json, show)
     bad = {None: (), "refuted": ("refuted",), "inconclusive": ("refuted", "inconclusive")}[fail_on]
     return 3 if any(verdict in bad for verdict in result.verdicts.values()) else 0
 
@@ -213,35 +218,42 @@ def command_shock(
         for name, title in shocks().items():
             print(f"{name:18} {title}")
         return 0
+    folder = out or Path("results") / f"shock-{event}-{Path(scenario).stem}"
+    check_folder(folder)
     with _bar() as tell:
         result = shock(
             event, scenario, month=month, months=months, replicates=replicates, seed=seed, workers=workers,
             overrides=parse_overrides(overrides or []), progress=tell,
         )  # fmt: skip
-    _deliver(result, out or Path("results") / f"shock-{event}-{Path(scenario).stem}", as_json, print_shock)
+    _deliver(result, folder, as_json, print_shock)
     return 0
 
 
 def _deliver(result: Any, folder: Path, as_json: bool, show: Any) -> None:
-    """Write result.json and report.html into a folder, and show the result."""
-    from experiments.errors import RunFailure
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        files = {"results": str(result.save(folder / "result.json"))}
-    except OSError as error:
-        raise RunFailure(f"cannot write to {folder}: {error.strerror}") from error
-    if can_report():
-        files["report"] = str(result.to_html(folder / "report.html"))
-    if as_json:
-        print(json.dumps(result.to_dict() | {"files": files}, indent=2, allow_nan=False))
-        return
+    """Show the result, then write result.json and report.html into a folder."""
     from rich.console import Console
 
+    from experiments.parts import write_text
+
+    files = {"results": str(folder / RESULT)}
+    if can_report():
+        files["report"] = str(folder / PAGE)
+    content = result.to_dict()
     console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "140")))
-    show(console, result)
-    for what, path in files.items():
-        console.print(f"{what}: {path}", highlight=False, soft_wrap=True)
+    if as_json:
+        print(json.dumps(content | {"files": files}, indent=2, allow_nan=False))
+    else:
+        show(console, result)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFailure(f"cannot write to {folder}: {error.strerror}") from error
+    write_text(folder / RESULT, json.dumps(content, indent=1, allow_nan=False))
+    if "report" in files:
+        result.to_html(folder / PAGE)
+    if not as_json:
+        for what, path in files.items():
+            console.print(f"{what}: {path}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def drawn(spec: "Spec", seed: int, replicate: int) -> "Spec":
             changed = spec.with_overrides(changes)
             _open(changed, seed)
             return changed
-        except (SpecError, ValueError):
+        except SpecError:
             width *= NARROWING
     raise SpecError(f"{spec.name}: no draw of the judgement parameters can be opened")
 

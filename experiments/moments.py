@@ -9,6 +9,7 @@ import importlib
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,18 @@ Months = Sequence[int] | None
 MODULES = ("moments", "moments_supply", "moments_demand", "moments_apps")
 
 
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """In place of a moment: what it is about, a firm or a region, is not in the scenario."""
+
+    reason: str
+
+
 def measure(chain: "ValueChain", wanted: Sequence[tuple[str, str]]) -> list[Any]:
-    """Return the wanted moments, (name, arguments as JSON) each; None where the chain has nothing to say."""
+    """Return the wanted moments, (name, arguments as JSON) each.
+
+    None where the chain has nothing to say, `Lacking` where the scenario has not what the moment is about.
+    """
     return [_measured(chain, name, arguments) for name, arguments in wanted]
 
 
@@ -39,10 +50,13 @@ def moment(name: str) -> Callable[..., Any]:
 
 
 def _measured(chain: "ValueChain", name: str, arguments: str) -> Any:
+    compute = moment(name)
     try:
-        found = moment(name)(chain, **json.loads(arguments))
+        found = compute(chain, **json.loads(arguments))
     except (ZeroDivisionError, FloatingPointError):
         return None
+    except KeyError as error:
+        return Lacking(f"the scenario has no {error.args[0]!r}")
     return found.tolist() if isinstance(found, np.ndarray) else found
 
 

@@ -33,7 +33,7 @@ def quota_hit(chain: "ValueChain", app: str, tier: str) -> float:
     """Return the share of a tier's users who reach the quota, in the last month."""
     agent = chain.apps[app]
     market = chain.consumer_markets[agent.region]
-    place = [name for name, _ in agent.tiers].index(tier)
+    place = {name: i for i, (name, _) in enumerate(agent.tiers)}[tier]
     outcome = market.outcome
     return math.nan if outcome is None else float(outcome.quota_hit[market.slice(app)][place])
 

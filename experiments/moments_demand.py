@@ -58,7 +58,7 @@ def _outside_revenue(chain: "ValueChain", firms: Sequence[str]) -> Floats:
 def _hours_bought(chain: "ValueChain", firm: str) -> Floats:
     """Return by month the accelerator-hours that a firm pays for."""
     flows = chain.ledger.flows()
-    place = next(i for i, account in enumerate(flows.accounts) if account.id == firm)
+    place = {account.id: i for i, account in enumerate(flows.accounts)}[firm]
     rows = flows.of_kinds(["hours"]) & (flows.payer == place)
     found: Floats = np.bincount(flows.month[rows], flows.quantity[rows], chain.month).astype(np.float64)
     return found

@@ -181,14 +181,28 @@ def _open_weights(base: "Spec") -> list[tuple[dict[str, Any], "Spec"]]:
 
 
 def _say_load(rows: Sequence[dict[str, Any]]) -> str:
-    best = {}
-    for times in SENSITIVITIES:
-        own = [row for row in rows if row["sensitivity"] == times]
-        best[times] = max(own, key=lambda row: row["total_profit"])
-    words = [f"{best[times]['load']:g} where an ad costs {times:g} times as much" for times in SENSITIVITIES]
-    inside = best[1.0]["load"] not in (LOADS[0], LOADS[-1])
-    shape = "an interior optimum" if inside else "an optimum at the edge of the range"
+    best = [_best([row for row in rows if row["sensitivity"] == times], "total_profit") for times in SENSITIVITIES]
+    loads = [row["load"] for row in best]
+    words = [
+        f"{load:g}{_edge(load, LOADS)} where an ad costs {times:g} times as much"
+        for load, times in zip(loads, SENSITIVITIES, strict=True)
+    ]
+    inside = sum(not _edge(load, LOADS) for load in loads)
+    shape = "an interior optimum" if inside == len(loads) else f"{inside} of {len(loads)} optima are interior"
     return f"Of {LOADS[0]:g} to {LOADS[-1]:g} ads a commercial query, most is earned at {', '.join(words)}: {shape}."
+
+
+def _best(rows: Sequence[dict[str, Any]], outcome: str) -> dict[str, Any]:
+    """Return the row with the most of an outcome; one without a value is never it unless all are."""
+    known = [row for row in rows if math.isfinite(row.get(outcome, math.nan))]
+    return max(known, key=lambda row: row[outcome]) if known else rows[0]
+
+
+def _edge(level: float, levels: Sequence[float]) -> str:
+    """Say that a level is at an end of those that were tried, so that the best may lie beyond."""
+    if level in (levels[0], levels[-1]):
+        return f" (the {'least' if level == levels[0] else 'most'} that was tried: the best may lie beyond)"
+    return ""
 
 
 def _say_quota(rows: Sequence[dict[str, Any]]) -> str:
@@ -205,9 +219,10 @@ def _say_willingness(rows: Sequence[dict[str, Any]]) -> str:
     words = []
     for times in WILLINGNESS:
         own = [row for row in rows if row["willingness"] == times]
-        best = max(own, key=lambda row: row["operating_profit"])
+        best = _best(own, "operating_profit")
         words.append(
-            f"at {times:g} times the willingness the best of the fees is ${best['price']:g} "
+            f"at {times:g} times the willingness the best of the fees is ${best['price']:g}"
+            f"{_edge(best['price'], PRICES)} "
             f"(profit {f.money(best['operating_profit'])} a month, {best['paid_share']:.1%} pay)"
         )
     return f"{'; '.join(words).capitalize()}."

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -110,8 +111,8 @@ def write_text(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def damaged_files(folder: Path) -> list[Path]:
-    """Part files of a folder that are cut short, cannot be decoded, or hold other keys than their name."""
+def damaged_files(folder: Path, *, named_by_keys: bool = True) -> list[Path]:
+    """Parquet files of a folder that are cut short, cannot be decoded, or hold other keys than their name."""
     import duckdb
 
     files = sorted(folder.glob("*.parquet"))
@@ -119,11 +120,21 @@ def damaged_files(folder: Path) -> list[Path]:
     if not cut and files:
         try:
             with connect() as connection:
-                if _hold_their_keys(connection, str(folder / "*.parquet"), len(files)):
+                if _are_whole(connection, pattern_in(folder, "*.parquet"), len(files), named_by_keys):
                     return []
         except duckdb.Error:
             pass
-    return [path for path in files if path in cut or not _is_whole(path)]
+    return [path for path in files if path in cut or not _is_whole(path, named_by_keys)]
+
+
+def pattern_in(folder: Path, pattern: str) -> str:
+    """A pattern of files in a folder as DuckDB reads one: in the folder's own name `[`, `*` and `?` mean themselves."""
+    return str(Path(re.sub(r"([\[*?])", r"[\1]", str(folder))) / pattern)
+
+
+def file_pattern(path: Path) -> str:
+    """A pattern that is one file, whatever its name."""
+    return pattern_in(path, "")
 
 
 def _is_framed(path: Path) -> bool:
@@ -134,22 +145,22 @@ def _is_framed(path: Path) -> bool:
         return head == MAGIC == file.read()
 
 
-def _is_whole(path: Path) -> bool:
+def _is_whole(path: Path, named_by_keys: bool) -> bool:
     import duckdb
 
     try:
         with connect() as connection:
-            return _hold_their_keys(connection, str(path), 1)
+            return _are_whole(connection, file_pattern(path), 1, named_by_keys)
     except duckdb.Error:
         return False
 
 
-def _hold_their_keys(connection: "duckdb.DuckDBPyConnection", pattern: str, count: int) -> bool:
+def _are_whole(connection: "duckdb.DuckDBPyConnection", pattern: str, count: int, named_by_keys: bool) -> bool:
     """Decode every column of some files and hold their keys against their names."""
     source = f"read_parquet('{_quoted(pattern)}', union_by_name = true, filename = true)"
     connection.execute(f"SELECT max(COLUMNS(*)) FROM {source}")
     named = connection.execute(f"SELECT parse_filename(filename), list(key) FROM {source} GROUP BY 1").fetchall()
-    return len(named) == count and all(name == part_name(keys) for name, keys in named)
+    return len(named) == count and all(not named_by_keys or name == part_name(keys) for name, keys in named)
 
 
 def _quoted(text: object) -> str:

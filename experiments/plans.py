@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.designs import Design
 from experiments.errors import UserError
 from experiments.fingerprint import fingerprint, syntax_digest
-from experiments.parts import connect, write_table, write_text
+from experiments.parts import connect, file_pattern, write_table, write_text
 from experiments.samples import Factor, Sample
 from experiments.stores import Store, SweepRecord, run_key
 from experiments.workers import Run
@@ -165,7 +165,7 @@ def _read_runs(path: Path) -> list[Run] | None:
     query = "SELECT key, overrides, replicate FROM read_parquet(?) ORDER BY point, replicate"
     try:
         with connect() as connection:
-            rows = connection.execute(query, [str(path)]).fetchall()
+            rows = connection.execute(query, [file_pattern(path)]).fetchall()
     except duckdb.Error:
         return None
     return [Run(key, json.loads(overrides), replicate) for key, overrides, replicate in rows]

@@ -53,7 +53,8 @@ def run_command(
     replicates
         Runs with other draws; with more than one the tables show the median and the 5-95 % band.
     out
-        Results folder; by default results/SCENARIO-seedN.
+        Results folder; by default results/SCENARIO-seedN, with the length and a digest of what --set changes where
+        they are not the scenario's.
     csv
         Write the tables as CSV, too.
     report
@@ -69,7 +70,8 @@ def run_command(
         raise UserError(f"--replicates must be at least 1, not {replicates}")
     with working(show=sys.stderr.isatty()) as tell:
         spec = resolved(scenario, changes, months)
-        folder = out or default_folder(spec.name, spec.seed if seed is None else seed)
+        length = months if months != resolved(scenario).months else None
+        folder = out or default_folder(scenario, spec.seed if seed is None else seed, length, changes)
         check_place(folder)
         result, many = _run(spec, replicates, seed, months, tell)
         report = report and can_report()

@@ -7,6 +7,7 @@ report.html       the report
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import platform
@@ -29,9 +30,19 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 
 
-def default_folder(scenario: str, seed: int) -> Path:
-    """Return `results/<scenario>-seed<n>`."""
-    return Path("results") / f"{scenario}-seed{seed}"
+def default_folder(
+    scenario: str, seed: int, months: int | None = None, changes: Mapping[str, Any] | None = None
+) -> Path:
+    """Return `results/<scenario>-seed<n>`, of a scenario file its name without `.toml`.
+
+    Another length than the scenario's, and a digest of overrides, follow: such a run does not replace the plain one.
+    """
+    name = f"{Path(scenario).stem}-seed{seed}"
+    if months is not None:
+        name += f"-{months}months"
+    if changes:
+        name += f"-{hashlib.sha256(json.dumps(changes, sort_keys=True, default=str).encode()).hexdigest()[:6]}"
+    return Path("results") / name
 
 
 def check_place(folder: Path) -> None:
@@ -39,9 +50,9 @@ def check_place(folder: Path) -> None:
     nothing can be written there."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise UserError(f"{folder} is not a folder; name another place with --out")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+    if folder.is_dir() and any(folder.iterdir()) and not _is_run(folder):
         raise UserError(
-            f"{folder} holds something else than results (it has no {MANIFEST}); name another place with --out"
+            f"{folder} holds something else than results (it has no {MANIFEST} of a run); name another place with --out"
         )
     with _beside(folder):
         pass  # only to see that it can be made
@@ -80,14 +91,12 @@ def load(folder: Path) -> "RunResult":
     from experiments.runs import FirmInfo, RunResult
 
     try:
-        content: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+        content = _manifest_of(folder)
         spec = Spec.from_json((folder / "spec.json").read_text("utf-8"), "spec.json")
     except FileNotFoundError as error:
         raise UserError(f"{folder} is not a results folder: it has no {Path(error.filename).name}") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{folder} cannot be read: {error}") from None
-    if content.get("format") != FORMAT:
-        raise UserError(f"{folder} was written by another version ({content.get('version', 'unknown')})")
     panel = _read(folder / "firms.parquet", "month, firm_order")
     months = int(content["months"])
     firms = tuple(FirmInfo(**each) for each in content["firms"])
@@ -105,6 +114,31 @@ def load(folder: Path) -> "RunResult":
         plugs=tuple(Plug(**each) for each in content["plugs"]),
         failures=tuple((month, firm) for month, firm in content["failures"]),
     )
+
+
+NEEDED = ("months", "seed", "replicate", "firms", "plugs", "failures", "accounts", "kinds")
+"""What a manifest has to hold for its tables to be read."""
+
+
+def _manifest_of(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a results folder; UserError if it is not one that this version reads."""
+    content = json.loads((folder / MANIFEST).read_text("utf-8"))
+    if not isinstance(content, dict) or "format" not in content:
+        raise UserError(f"{folder} is not a results folder: its {MANIFEST} is not that of a run")
+    if content["format"] != FORMAT:
+        raise UserError(f"{folder} was written by another version ({content.get('version', 'unknown')})")
+    if missing := [name for name in NEEDED if name not in content]:
+        raise UserError(f"{folder} is not a results folder: its {MANIFEST} lacks {', '.join(missing)}")
+    return content
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a folder's manifest is that of a saved run, of whatever version."""
+    try:
+        content = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"format", "firms"} <= content.keys() and "outcome_schema" not in content
 
 
 def manifest(run: "RunResult") -> dict[str, Any]:
@@ -219,11 +253,13 @@ def _read(path: Path, order: str) -> "dict[str, Any]":
     import duckdb
     import numpy as np
 
-    from experiments.parts import connect
+    from experiments.parts import connect, file_pattern
 
     try:
         with connect() as connection:
-            columns = connection.execute(f"SELECT * FROM read_parquet(?) ORDER BY {order}", [str(path)]).fetchnumpy()
+            columns = connection.execute(
+                f"SELECT * FROM read_parquet(?) ORDER BY {order}", [file_pattern(path)]
+            ).fetchnumpy()
     except (OSError, duckdb.Error) as error:
         raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
     return {

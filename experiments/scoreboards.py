@@ -1,5 +1,6 @@
 """How a scoreboard is shown: on a terminal, as an HTML report, as text for the documentation."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from experiments.validation import TITLES, Scoreboard
@@ -97,7 +98,7 @@ def _weakest(counts: dict[str, tuple[int, int, int]]) -> str:
 
 def cells(row: "Row") -> list[str]:
     """Return a row as text by column of `HEADS`."""
-    right = f"{100.0 * row.right:.0f} %" if row.n > 1 else ""
+    right = f"{100.0 * row.right:.0f} %" if math.isfinite(row.right) and row.n > 1 else ""
     expected = f"{row.expected} {row.unit}" if row.unit not in ("", "1") and row.expected else row.expected
     return [_title(row), expected, row.found, row.status, right, row.source, row.note]
 

@@ -1,7 +1,7 @@
 """Sensitivity of an outcome of a store to the factors of its design: Morris screening and Sobol indices."""
 
 from dataclasses import dataclass
-from math import isnan
+from math import isnan, nan
 from typing import TYPE_CHECKING, Literal
 
 from experiments.errors import UserError
@@ -36,7 +36,7 @@ class Sensitivity:
     Sobol: `first`, the share of variance that a factor explains alone, and `total`, with its interactions.
     Morris: `mu_star`, the mean size of the effect of a step through the factor's range, `mu`, its mean, and
     `sigma`, its spread over the space (interactions or curvature). `used` of `planned` base points or
-    trajectories were complete.
+    trajectories were complete. `alone`: of Sobol the sum of the first-order indices with its interval.
     """
 
     outcome: str
@@ -44,6 +44,7 @@ class Sensitivity:
     effects: tuple[Effect, ...]
     used: int
     planned: int
+    alone: tuple[float, float, float] = (nan, nan, nan)
 
     def table(self) -> "pd.DataFrame":
         """A row a factor, the strongest first, with columns index, index_low, index_high."""
@@ -147,7 +148,9 @@ def _sobol(record: SweepRecord, outcome: str, values: "NDArray[np.float64]") -> 
     low, high = np.quantile(draws, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
     first, total = sobol_indices(blocks[0], blocks[1], blocks[2:])
     indices = {"first": (first, low[0], high[0]), "total": (total, low[1], high[1])}
-    return Sensitivity(outcome, "sobol", _effects(record, indices), used, n)
+    ends = np.quantile(draws[:, 0].sum(axis=1), [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    alone = (float(first.sum()), float(ends[0]), float(ends[1]))
+    return Sensitivity(outcome, "sobol", _effects(record, indices), used, n, alone)
 
 
 def _morris(record: SweepRecord, outcome: str, values: "NDArray[np.float64]") -> Sensitivity:

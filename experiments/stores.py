@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.designs import Design
 from experiments.errors import RunFailure, UserError
-from experiments.parts import connect, damaged_files, part_name, write_table, write_text
+from experiments.parts import connect, damaged_files, part_name, pattern_in, write_table, write_text
 from experiments.samples import Factor, Range, Value
 
 if TYPE_CHECKING:
@@ -107,32 +107,40 @@ class Store:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            self.manifest: dict[str, Any] = json.loads((self.path / "manifest.json").read_text("utf-8"))
+            content = json.loads((self.path / "manifest.json").read_text("utf-8"))
         except FileNotFoundError:
             raise UserError(f"{self.path} is not a sweep store: it has no manifest.json") from None
+        except OSError as error:
+            raise UserError(f"{self.path} is not a sweep store: {error.strerror}") from None
         except ValueError:
             raise UserError(f"{self.path}/manifest.json is damaged: it is not JSON") from None
+        if not isinstance(content, dict) or not {"fingerprint", "outcome_schema"} <= content.keys():
+            raise UserError(f"{self.path} is not a sweep store: its manifest.json is that of something else")
+        self.manifest: dict[str, Any] = content
 
     @classmethod
     def create(cls, path: str | Path, *, fingerprint: str, schema: str) -> "Store":
-        """The store at a path, made if there is none; UserError if it holds runs of other code."""
+        """The store at a path, made if there is none.
+
+        UserError, and nothing touched, if the folder holds anything else or runs of other code; RunFailure where
+        the disk refuses.
+        """
         path = Path(path)
-        if path.exists() and not (path / "manifest.json").exists() and _foreign(path):
-            raise UserError(f"{path} holds other files: name a new or empty folder for the store")
-        for name in ("parts", "failures", "sweeps"):
-            (path / name).mkdir(parents=True, exist_ok=True)
         manifest = {"format": 1, "fingerprint": fingerprint, "outcome_schema": schema}
+        if (path / "manifest.json").exists():
+            _check_same_code(cls(path), manifest)
+        elif path.exists() and (not path.is_dir() or _foreign(path)):
+            what = "holds other files" if path.is_dir() else "is a file"
+            raise UserError(f"{path} {what}: name a new or empty folder for the store")
+        try:
+            for name in ("parts", "failures", "sweeps"):
+                (path / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFailure(f"cannot make the store {path}: {error.filename}: {error.strerror}") from error
         if not (path / "manifest.json").exists():
             write_text(path / "manifest.json", json.dumps(manifest, indent=1))
         store = cls(path)
-        for key, what in (("fingerprint", "model code"), ("outcome_schema", "definition of outcomes")):
-            there, here = str(store.manifest.get(key)), str(manifest[key])
-            if there != here:
-                raise UserError(
-                    f"the store {path} was made with another {what} ({there} there, {here} here), and "
-                    "runs of the two are never mixed: name another folder, or go back to the version that "
-                    "made it"
-                )
+        _check_same_code(store, manifest)
         return store
 
     @contextmanager
@@ -159,7 +167,10 @@ class Store:
             temporary.unlink()
 
     def set_aside_damaged(self) -> list[str]:
-        """Move part files that cannot be read to `damaged/`; their names."""
+        """Move part files and tables of points that cannot be read to `damaged/`; their names.
+
+        The next call of their sweep does the runs, and plans the points, again.
+        """
         moved = self._damaged()
         for path in moved:
             (self.path / "damaged").mkdir(exist_ok=True)
@@ -186,8 +197,7 @@ class Store:
 
     def sweeps(self) -> list[SweepRecord]:
         """All designs of the store, by id."""
-        files = sorted(self.path.glob("sweeps/*/sweep.json"))
-        return [SweepRecord.from_json(file.parent.name, file.read_text("utf-8")) for file in files]
+        return [_record(file) for file in sorted(self.path.glob("sweeps/*/sweep.json"))]
 
     def sweep(self, id: str | None = None, methods: Sequence[str] = ()) -> SweepRecord:
         """One design: by the beginning of its id, or the only one there is (of the given methods)."""
@@ -284,9 +294,11 @@ class Store:
         )
 
     def _damaged(self) -> list[Path]:
-        """Part files that are cut short or cannot be decoded; one query where all is well."""
+        """Files that are cut short or cannot be decoded; one query a folder where all is well."""
         folders = [self.path / "parts", self.path / "failures"]
         damaged = [path for folder in folders for path in damaged_files(folder)]
+        for folder in self.path.glob("sweeps/*/"):
+            damaged += damaged_files(folder, named_by_keys=False)
         return sorted(damaged)
 
     @contextmanager
@@ -316,7 +328,7 @@ class Store:
         if not any(self.path.glob(pattern)):
             connection.execute(f"CREATE TEMP VIEW {name} AS {EMPTY_VIEWS[name]}")
             return
-        glob = str(self.path / pattern).replace("'", "''")
+        glob = pattern_in(self.path, pattern).replace("'", "''")
         rows = select.format(files=f"read_parquet('{glob}', union_by_name = true)")
         if name != "points":
             counted = connection.execute(f"SELECT count(*), count(DISTINCT key) FROM ({rows})")
@@ -325,6 +337,25 @@ class Store:
                 order = "key, failed_at DESC" if name == "failures" else "key"
                 rows = f"SELECT DISTINCT ON (key) * FROM ({rows}) ORDER BY {order}"
         connection.execute(f"CREATE TEMP VIEW {name} AS {rows}")
+
+
+def _record(file: Path) -> SweepRecord:
+    """Read one sweep.json; RunFailure if it is damaged."""
+    try:
+        return SweepRecord.from_json(file.parent.name, file.read_text("utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFailure(f"{file} is damaged ({type(error).__name__}: {error}): repeat the sweep") from None
+
+
+def _check_same_code(store: Store, manifest: Mapping[str, Any]) -> None:
+    """Refuse a store of other code: runs of the two are never mixed."""
+    for key, what in (("fingerprint", "model code"), ("outcome_schema", "definition of outcomes")):
+        there, here = str(store.manifest[key]), str(manifest[key])
+        if there != here:
+            raise UserError(
+                f"the store {store.path} was made with another {what} ({there} there, {here} here), and "
+                "runs of the two are never mixed: name another folder, or go back to the version that made it"
+            )
 
 
 def _foreign(path: Path) -> bool:

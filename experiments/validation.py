@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.checks import SECTIONS, Check, Key, Row, Status, evaluate, judge, load
+from experiments.checks import SECTIONS, Check, Key, Row, Status, evaluate, judge, lacking, load
 from experiments.errors import UserError
 from experiments.worlds import build
 
@@ -37,7 +37,7 @@ TITLES = {
     "facts": "Stylised facts",
     "sizes": "Sizes of mechanisms that are easily toys",
     "readings": "It must make sense: readings of the scenario",
-    "robustness": "Robustness: hypotheses over +-30 % of all judgement parameters at once",
+    "robustness": "Robustness: hypotheses over up to +-30 % of all judgement parameters at once",
 }
 """Classes of rows in the order of the scoreboard."""
 
@@ -120,8 +120,9 @@ def validate(
     """Make the scoreboard of a scenario.
 
     `seeds`: replicates of every world, 30 by default. `quick`: five of them, and neither the limit tests nor the
-    refits of the kernel. `robustness_store`: what `watersellers validate --robustness` wrote; the shipped one by
-    default. `workers`: processes; as many as processors where it pays. SpecError for a scenario that cannot be run.
+    refits of the kernel. `robustness_store`: what `watersellers validate --robustness` wrote for the scenario; the
+    scenario's own by default. `workers`: processes; as many as processors where it pays. SpecError for a scenario that
+    cannot be run.
     """
     from experiments.fingerprint import fingerprint
     from experiments.robustness import robustness_rows
@@ -134,7 +135,7 @@ def validate(
     base = resolved(spec)
     rows = [*limit_rows(quick=quick), *kernel_rows(quick=quick)]
     rows += check_rows(base, range(count), workers=workers, progress=progress)
-    rows += robustness_rows(robustness_store)
+    rows += robustness_rows(robustness_store, base)
     seconds = time.perf_counter() - started
     return Scoreboard(base.name, count, fingerprint(), seconds, tuple(rows))
 
@@ -206,6 +207,7 @@ def _row_of(section: str, check: Check, values: Mapping[Key, list[Any]], problem
 
         return judge(section, check, [float(getattr(statics, check.static)())])
     broken = next((problems[world] for world in check.worlds if world in problems), "")
+    broken = broken or lacking(check, values)
     return judge(section, check, [] if check.why_not or broken else evaluate(check, values), broken)
 
 
@@ -217,7 +219,10 @@ def run_worlds(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[Key, list[Any]], dict[str, str]]:
-    """Return the moments that checks need, by replicate, and the worlds that cannot be built, with the reason."""
+    """Return the moments that checks need, by replicate, and the worlds that cannot be built, with the reason.
+
+    A moment is None where a run broke off or says nothing, `Lacking` where it is about what the scenario has not.
+    """
     from experiments.paired import Crew, Job
 
     wanted: dict[str, set[tuple[str, str]]] = {}

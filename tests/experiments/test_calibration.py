@@ -27,7 +27,7 @@ from experiments.calibration import (
 from experiments.calibration_parsimony import put_back
 from experiments.calibration_report import calibration_report, lead, place
 from experiments.calibration_search import Search
-from experiments.calibration_statistics import estimate
+from experiments.calibration_statistics import estimate, misfit
 from experiments.checks import Check, load
 from experiments.errors import UserError
 from experiments.reports import ChartBlock
@@ -87,6 +87,42 @@ def test_what_the_targets_can_do_without_is_put_back() -> None:
         far = put_back(search, {"a": 1.4, "b": 1.4, "idle": 1.7})
     assert taken == {"a": TRUTH["a"], "b": 0.5, "idle": 0.5}, "0.5 for b is within what the targets can tell from 0.6"
     assert far["b"] == 0.5, "an earlier value that is nearer is put back, too"
+
+
+class FarSearch(KnownSearch):
+    """A search with two more targets, `far` above and below another, so that no parameter can reach them all."""
+
+    def __init__(self, far: float) -> None:
+        super().__init__()
+        self.free = FREE[:2]
+        self.shipped = {"a": 0.5, "b": 0.45}
+        self.checks = (*CHECKS, _check("high", TRUTH["a"] + far), _check("low", TRUTH["a"] - far))
+
+    def sample(self, values: Mapping[str, float], names: tuple[str, ...]) -> Floats:
+        known = super().sample(values, names)
+        return np.concatenate([known, known[[0, 0]]])
+
+
+def test_a_distance_above_its_degrees_of_freedom_widens_intervals_and_the_threshold() -> None:
+    widths, scales, taken = [], [], []
+    for far in (0.0, 0.3):
+        with FarSearch(far) as search:
+            (b,) = (each for each in estimate(search, TRUTH) if each.name == "b")
+            widths.append(b.high - b.low)
+            scales.append(misfit(search, TRUTH))
+            taken.append(put_back(search, TRUTH)["b"])
+            distance = search.distance.of(search.deviations(TRUTH))
+    assert scales == [1.0, distance / 3.0]
+    assert distance == pytest.approx(18.0, rel=0.05)
+    assert widths[1] == pytest.approx(widths[0] * np.sqrt(scales[1]), rel=0.15)
+    assert taken == [TRUTH["b"], 0.45], "0.45 is rejected where the bands are right, and not where they are too narrow"
+
+
+def test_how_much_intervals_are_widened_is_said(shipped: CalibrationResult) -> None:
+    assert "9.00 times its degrees of freedom" in lead(replace(shipped, misfit=9.0))
+    assert "3.00 times as large as the bands say" in lead(replace(shipped, misfit=9.0))
+    assert "too narrow" in lead(replace(shipped, misfit=np.nan))
+    assert "not above its degrees of freedom" in lead(replace(shipped, misfit=1.0))
 
 
 def test_least_squares_finds_the_bottom_of_the_valley_soon() -> None:
@@ -210,6 +246,28 @@ def test_a_parameter_of_one_target_is_solved_for_it(
     if found.pinned:
         assert found.low == pytest.approx(0.4, abs=0.02)
         assert found.high == pytest.approx(0.6, abs=0.02)
+
+
+def test_a_parameter_whose_target_says_nothing_keeps_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    import experiments.calibration_alone as alone
+
+    class Silent(_Line):
+        def sample(self, values: Mapping[str, float], names: tuple[str, ...]) -> Floats:
+            return np.full((1, 2), np.nan if values["alone"] > 0.4 else 1.0)
+
+    class Half(_Line):
+        def sample(self, values: Mapping[str, float], names: tuple[str, ...]) -> Floats:
+            return np.array([[10.0 * values["alone"], np.nan]])
+
+    free = Free("alone", ("x",), 0.0, 1.0, 0.2, False, "a line", "line")
+    check = _check("line", 5.0).model_copy(update={"band": (4.0, 6.0)})
+    monkeypatch.setattr(alone, "free_parameters", lambda scenario: (free,))
+    monkeypatch.setattr(alone, "targets", lambda *, searched: (check,))
+    (found,) = alone.solve_alone(cast(Search, Silent()), {})
+    assert (found.value, found.low, found.high) == (0.2, 0.0, 1.0)
+    assert not found.pinned and not found.taken
+    (found,) = alone.solve_alone(cast(Search, Half()), {})
+    assert found.value == pytest.approx(0.5, abs=0.02)
 
 
 def test_a_parameter_of_one_target_names_one_that_is_computed() -> None:

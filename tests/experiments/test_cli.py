@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from experiments import cli, run_command
+from ecosystem.spec import Spec
+from experiments import cli, paired, run_command
 from experiments.errors import UserError
 from experiments.run_command import parse_overrides
 from tests.experiments.command_line import Call
@@ -49,7 +51,7 @@ def test_run_prints_who_earns_and_where_the_files_are(call: Call, tmp_path: Path
     assert status == 0
     for words in ("profit over value added", "kept of a final dollar", "water sellers", "rent west", "paid share"):
         assert words in out
-    folder = tmp_path / "results" / "toy-seed1"
+    folder = tmp_path / "results" / "toy-seed1-6months"
     assert f"results: {folder.relative_to(tmp_path)}" in out
     assert (folder / "firms.csv").is_file()
     assert not (folder / "report.html").exists()
@@ -88,6 +90,19 @@ def test_settings_reach_the_run(call: Call, tmp_path: Path) -> None:
     assert status == 0
     assert spec["app"]["chat"]["tiers"]["plus"]["price"] == 31
     assert spec["sampling"] is False
+
+
+def test_another_run_does_not_take_the_place_of_the_plain_one(call: Call, tmp_path: Path) -> None:
+    months = Spec.load("toy").months
+    (tmp_path / "mine.toml").write_text(f'extends = "toy"\nmonths = {months}\n[market]\ntax_rate = 0.3\n')
+    arguments = (["toy"], ["mine.toml"], ["toy", "--months", "2"], ["toy", "--set", "seed=1", "--months", str(months)])
+    folders = []
+    for each in arguments:
+        status, out, _ = call("run", *each, "--json", "--no-report")
+        assert status == 0
+        folders.append(json.loads(out)["files"]["results"])
+    assert folders[:3] == ["results/toy-seed1", "results/mine-seed1", "results/toy-seed1-2months"]
+    assert re.fullmatch("results/toy-seed1-[0-9a-f]{6}", folders[3])
 
 
 @pytest.mark.parametrize(
@@ -131,6 +146,39 @@ def test_a_place_that_cannot_be_written_is_said_before_the_run(
     assert "something else than results" in err
 
 
+@pytest.mark.parametrize(
+    "command", [("monetise", "toy"), ("hypotheses",), ("hypotheses", "--faults"), ("shock", "price-war", "toy"),
+                ("validate", "toy"), ("calibrate", "--quick")]
+)  # fmt: skip
+def test_a_place_for_a_result_is_looked_at_before_the_work(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(paired, "simulate", lambda job: pytest.fail("it ran"))
+    status, out, err = call(*command, "--out", "/proc/x/y")
+    assert (status, out) == (1, "")
+    assert "cannot write" in err
+    assert list(tmp_path.iterdir()) == []
+    if command[0] not in {"validate", "calibrate"}:
+        (tmp_path / "result.json").write_text('{"years": "of work"}')
+        status, _, err = call(*command, "--out", ".")
+        assert status == 2
+        assert "not the result of an experiment" in err
+        (tmp_path / "file").touch()
+        assert call(*command, "--out", "file")[0] == 2
+
+
+def test_what_cannot_be_written_in_the_end_was_printed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    from experiments import parts
+
+    monkeypatch.setattr(parts, "_publish", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    arguments = ("shock", "price-war", "toy", "--month", "0", "--months", "6", "--replicates", "2", "--json")
+    status, out, err = call(*arguments, "--out", "here")
+    assert status == 1
+    assert "No space left" in err
+    assert json.loads(out)["shock"] == "price-war"
+    assert list(Path("here").iterdir()) == []
+
+
 def test_a_failing_run_is_one_line(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     from ecosystem.model import ValueChain
 
@@ -165,7 +213,7 @@ def test_without_the_report_libraries_the_run_still_works(
     status, _, err = call("run", "toy", "--months", "2")
     assert status == 0
     assert "no report: vl_convert is not installed" in err
-    assert (tmp_path / "results" / "toy-seed1" / "manifest.json").is_file()
+    assert (tmp_path / "results" / "toy-seed1-2months" / "manifest.json").is_file()
 
 
 def test_values_of_settings_are_toml_or_text() -> None:
@@ -177,3 +225,9 @@ def test_values_of_settings_are_toml_or_text() -> None:
     for pair in ("=1", "a", "a=", "a b=1"):
         with pytest.raises(UserError):
             parse_overrides([pair])
+
+
+def test_points_without_robustness_are_refused(call: Call) -> None:
+    status, _, err = call("validate", "toy", "--quick", "--points", "5")
+    assert status == 2
+    assert "--robustness" in err

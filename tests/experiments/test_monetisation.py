@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from experiments.errors import UserError
 from experiments.experiment_tables import print_monetisation
 from experiments.formats import money
 from experiments.monetisation import MonetisationResult, monetise
+from experiments.monetisation_questions import LOADS, PRICES, SENSITIVITIES, WILLINGNESS, _say_load, _say_willingness
 from experiments.monetisation_report import columns_of, report
 from experiments.paired import Crew, Job
 from experiments.statistics import independent_difference
@@ -128,6 +130,27 @@ def test_result_can_be_written(result: MonetisationResult, tmp_path: object) -> 
     content = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert content["control"] == "subscription"
     assert {row["arm"] for row in content["outcomes"]} == set(ARMS)
+
+
+def test_the_best_at_the_edge_of_what_was_tried_says_so() -> None:
+    def loads(best: float) -> list[dict[str, float]]:
+        return [
+            {"sensitivity": times, "load": load, "total_profit": -abs(load - best)}
+            for times in SENSITIVITIES
+            for load in LOADS
+        ]
+
+    assert _say_load(loads(0.75)).endswith(": an interior optimum.")
+    assert "3 (the most that was tried" in _say_load(loads(3.0))
+    assert _say_load(loads(3.0)).endswith("0 of 3 optima are interior.")
+    fees: list[dict[str, float]] = [
+        {"willingness": times, "price": price, "operating_profit": math.nan if price == 40.0 else price * (times - 0.6),
+         "paid_share": 0.1}
+        for times in WILLINGNESS
+        for price in PRICES
+    ]  # fmt: skip
+    assert "$2.5 (the least that was tried" in _say_willingness(fees)
+    assert "$20 (profit" in _say_willingness(fees)
 
 
 def test_two_workers_give_the_same_bits() -> None:

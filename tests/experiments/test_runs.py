@@ -202,6 +202,24 @@ def test_nothing_else_than_results_is_replaced(result: RunResult, tmp_path: Path
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.parametrize("manifest", ["{}", "[]", "no JSON", '{"format": 1, "outcome_schema": "x", "firms": []}'])
+def test_a_folder_with_another_manifest_is_not_replaced(result: RunResult, tmp_path: Path, manifest: str) -> None:
+    (tmp_path / "manifest.json").write_text(manifest)
+    (tmp_path / "parts").mkdir()
+    with pytest.raises(UserError, match="holds something else than results"):
+        result.save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", "parts"}
+    assert (tmp_path / "manifest.json").read_text() == manifest
+
+
+@pytest.mark.parametrize("manifest", ["[]", "{}", '{"format": 1, "firms": []}', '{"format": 0}'])
+def test_a_manifest_without_what_tables_need_is_refused(result: RunResult, tmp_path: Path, manifest: str) -> None:
+    folder = result.save(tmp_path / "out")
+    (folder / "manifest.json").write_text(manifest)
+    with pytest.raises(UserError, match=r"not a results folder|another version"):
+        RunResult.load(folder)
+
+
 def test_what_is_no_results_folder_cannot_be_loaded(result: RunResult, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no manifest\.json"):
         RunResult.load(tmp_path)

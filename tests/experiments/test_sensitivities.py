@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.analysis_reports import sensitivity_lead
 from experiments.designs import Design
 from experiments.errors import UserError
-from experiments.sensitivities import sensitivity, sobol_indices
+from experiments.sensitivities import Effect, Sensitivity, sensitivity, sobol_indices
 from experiments.stores import Store
 from experiments.sweeps import sweep
 from tests.experiments.fake_runs import RUNNER, FakeSpec
@@ -39,9 +40,18 @@ def test_sobol_indices_of_ishigami(tmp_path: Path) -> None:
         assert effect.indices["total"][0] == pytest.approx(total, abs=0.03)
         for estimate, low, high in effect.indices.values():
             assert low <= estimate <= high
+    alone, low, high = found.alone
+    assert low < alone < high
+    assert alone == pytest.approx(sum(FIRST), abs=0.03)
     assert (found.used, found.planned) == (2048, 2048)
     assert found.table()["factor"].tolist() == ["app.price", "demand.elasticity", "trouble.pause"]
     assert found.plot().to_dict()
+
+
+def test_what_factors_explain_alone_is_a_share_with_an_interval() -> None:
+    effect = Effect("app.price", "lever", {"first": (-0.2, -0.4, 0.1), "total": (0.5, 0.2, 0.8)})
+    found = Sensitivity("apps_operating_profit", "sobol", (effect,), 8, 8, (-0.2, -0.4, 0.1))
+    assert "All factors alone explain 0.0 % (0.0 % to 10 %)" in sensitivity_lead(found)
 
 
 def test_our_estimators_are_scipys() -> None:

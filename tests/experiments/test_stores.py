@@ -14,9 +14,12 @@ import numpy as np
 import pytest
 
 from experiments import parts
+from experiments.designs import Design
 from experiments.errors import RunFailure, UserError
 from experiments.parts import damaged_files, part_name, write_table
 from experiments.stores import Store, run_key
+from experiments.sweeps import sweep
+from tests.experiments.fake_runs import RUNNER, FakeSpec
 
 KEYS = [f"{k:032x}" for k in range(50)]
 
@@ -47,6 +50,24 @@ def test_an_empty_store_can_be_asked(tmp_path: Path) -> None:
     assert store.query("SELECT * FROM results").empty
     with pytest.raises(UserError, match="holds no sweep"):
         store.frame()
+
+
+@pytest.mark.parametrize("manifest", ['{"format": 1, "firms": []}', "[]", "{}"])
+def test_a_folder_with_another_manifest_is_left_as_it_is(tmp_path: Path, manifest: str) -> None:
+    (tmp_path / "manifest.json").write_text(manifest)
+    with pytest.raises(UserError, match="not a sweep store"):
+        new_store(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_a_file_in_the_place_of_a_store_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="is a file"):
+        new_store(tmp_path / "file")
+    with pytest.raises(UserError, match="not a sweep store: Not a directory"):
+        Store(tmp_path / "file")
+    with pytest.raises(RunFailure, match="cannot make the store"):
+        new_store(tmp_path / "file" / "below")
 
 
 def test_a_repeated_part_overwrites_itself_and_other_repeats_count_once(tmp_path: Path) -> None:
@@ -82,6 +103,39 @@ def test_a_part_that_is_cut_short_is_found_and_set_aside(tmp_path: Path, share: 
     assert store.set_aside_damaged() == [broken.name]
     assert store.finished_keys() == set(KEYS[:25])
     assert (store.path / "damaged" / broken.name).exists()
+
+
+def test_a_store_in_a_folder_with_signs_of_a_pattern(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "a [b] *?" / "[c]")
+    broken = fill(store, KEYS[:25])
+    fill(store, KEYS[25:])
+    assert store.finished_keys() == set(KEYS)
+    os.truncate(broken, 20)
+    assert store.set_aside_damaged() == [broken.name]
+    assert store.finished_keys() == set(KEYS[25:])
+
+
+def test_a_damaged_table_of_points_is_planned_again(tmp_path: Path) -> None:
+    design = Design.parse({"method": "random", "n": 5, "uncertainties": {"app.price": {"low": 1.0, "high": 30.0}}})
+    base: Any = FakeSpec()
+
+    def swept() -> Any:
+        return sweep(design, tmp_path / "store", base=base, runner=RUNNER, workers=1)
+
+    before = swept().table()
+    (points,) = (tmp_path / "store").glob("sweeps/*/points-*.parquet")
+    points.write_bytes(b"PAR1 damaged PAR1")
+    with pytest.raises(RunFailure, match=r"1 damaged part file.*points-0.parquet: repeat the sweep"):
+        Store(tmp_path / "store").frame()
+    after = swept()
+    assert after.finished == 0
+    assert after.table().equals(before)
+    (record,) = (tmp_path / "store").glob("sweeps/*/sweep.json")
+    for damaged in ("[]", "{}", "no JSON"):
+        record.write_text(damaged)
+        with pytest.raises(RunFailure, match="is damaged"):
+            Store(tmp_path / "store").sweeps()
+    assert swept().table().equals(before)
 
 
 def test_a_part_with_a_hole_or_under_a_wrong_name_is_found(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ecosystem.spec import Spec
-from experiments.checks import SECTIONS, Check, Row, band_text, evaluate, judge, load
+from experiments.checks import SECTIONS, Check, Row, band_text, evaluate, judge, lacking, load
 from experiments.errors import UserError
 from experiments.evidence_docs import claims, sources_page, unknown_checks, verdicts
 from experiments.limits import identities
@@ -67,6 +67,19 @@ def test_a_world_that_the_scenario_does_not_allow_is_a_row_not_a_crash() -> None
     values, problems = run_worlds(Spec.load("toy"), [_check(worlds=["war"])], range(2), workers=1)
     assert values == {}
     assert "moonshot" in problems["war"]
+
+
+def test_a_firm_that_the_scenario_has_not_is_a_row_not_a_crash() -> None:
+    spec = Spec.load("toy").with_overrides({"months": 7})
+    checks = [_check(worlds=["base"], moment="app_paid_share", **{"with": {"app": app}}) for app in ("chatgpt", "chat")]
+    values, problems = run_worlds(spec, checks, range(2), workers=1)
+    assert problems == {}
+    assert lacking(checks[0], values) == "the scenario has no 'chatgpt'"
+    assert lacking(checks[1], values) == ""
+    row = judge("facts", checks[0], [], lacking(checks[0], values))
+    assert row.status == "not computed"
+    assert np.isnan(evaluate(checks[0], values)).all()
+    assert np.isfinite(evaluate(checks[1], values)).all()
 
 
 @pytest.mark.parametrize(
