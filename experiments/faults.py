@@ -339,8 +339,19 @@ def _unsure(sound: "Finding", broken: "Finding") -> bool:
 
 
 def _check(fault: Fault, claim: "Claim", sound: "Finding", broken: "Finding") -> FaultCheck:
-    effects = [each.interval.estimate if each.interval else math.nan for each in (sound, broken)]
     return FaultCheck(
-        fault.name, claim.id, sound.verdict, broken.verdict, claim.id in fault.claims, claim.id in fault.related,
-        *effects, threshold=claim.threshold, runs_failed=sound.runs_failed + broken.runs_failed,
-    )  # fmt: skip
+        fault.name,
+        claim.id,
+        sound.verdict,
+        broken.verdict,
+        own=claim.id in fault.claims,
+        related=claim.id in fault.related,
+        sound_effect=_effect(sound),
+        broken_effect=_effect(broken),
+        threshold=claim.threshold,
+        runs_failed=sound.runs_failed + broken.runs_failed,
+    )
+
+
+def _effect(finding: "Finding") -> float:
+    return finding.interval.estimate if finding.interval else math.nan

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import formats as f
 from experiments.charts import inline
-from experiments.claim_files import KINDS
+from experiments.claim_tables import KINDS
 
 if TYPE_CHECKING:
     import altair as alt

@@ -234,9 +234,7 @@ class Court:
             fault = self._fault.set if self._fault else {}
             shared = {**dict(case.shared), **fault}
             if claim.kind == "slope":
-                worlds = [
-                    world.build(base, {**claim.treatment.set, **world.set, **shared}) for _, world in claim.levels
-                ]
+                worlds = [claim.treatment.build(base, {**world.set, **shared}) for _, world in claim.levels]
             else:
                 parts = (claim.treatment,) if claim.control is None else (claim.treatment, claim.control)
                 worlds = [

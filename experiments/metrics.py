@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.errors import UserError
 from experiments.outcomes import TIER_ORDER, WINDOW, mean, ratio
 
 if TYPE_CHECKING:
@@ -181,6 +182,8 @@ def first_to_earn(chain: "ValueChain", category: str, others: Sequence[str], use
 @metric
 def series_mean(chain: "ValueChain", name: str, start: int | None = None, months: int = WINDOW) -> float:
     """Return a market series, mean of the months."""
+    if name not in chain.recorder.series:
+        raise UserError(f"arguments.name: there is no series {name!r}; there are {', '.join(chain.recorder.series)}")
     return mean(chain.recorder.series[name][span(chain, start, months)])
 
 
