@@ -68,6 +68,8 @@ def hypotheses(
     replicate draws the judgement parameters anew, the same in all worlds. `fault`: a planted fault that all
     worlds share. UserError or SpecError for claims that cannot be tested.
     """
+    if replicates is not None and replicates < 2:
+        raise UserError(f"a claim needs at least 2 replicates, not {replicates}")
     loaded = load_claims(claims, files, scenario)
     if not loaded:
         raise UserError(f"no claim says how it is tested on {scenario!r}")

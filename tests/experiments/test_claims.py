@@ -377,3 +377,12 @@ def test_an_app_that_never_earns_is_not_the_first_to_earn() -> None:
     for _ in range(3):
         chain.step()
     assert METRICS["first_to_earn"](chain, category="search", others=["chat"], users=1e12) == 0.0
+
+
+@pytest.mark.parametrize("count", ["0", "1", "-1"])
+def test_too_few_replicates_are_refused(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from experiments.cli import main
+
+    with pytest.raises(SystemExit) as left:
+        main(["hypotheses", "-c", "equity-order", "--replicates", count])
+    assert left.value.code == 2 and f"at least 2 replicates, not {count}" in capsys.readouterr().err
