@@ -118,9 +118,7 @@ def _flips(sensitivity: "Sensitivity") -> str:
     path, tried = f"`{sensitivity.assumption.path}`", sensitivity.assumption.values
     if not sensitivity.flips:
         return f"The effect stays on its side of the threshold for {path} from {min(tried):g} to {max(tried):g}"
-    return (
-        f"The effect crosses its threshold where {path} is {f.listed([f'{value:.3g}' for value in sensitivity.flips])}"
-    )
+    return f"The effect crosses its threshold where {path} is {f.listed([str(flip) for flip in sensitivity.flips])}"
 
 
 def _interval(finding: "Finding") -> list[str]:
