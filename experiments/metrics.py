@@ -181,9 +181,12 @@ def reaction_gap(chain: "ValueChain", upper: str, lower: str) -> float:
     return _reaction(chain, upper) - _reaction(chain, lower)
 
 
-@metric
+@yes_or_no
 def hosts_below_owner(chain: "ValueChain", lab: str) -> float:
-    """Return the share of hosts of a lab's open model whose unit margin is below the owner's, or who gave up."""
+    """Return 1 where half or more of the hosts of a lab's open model earn a unit margin below the owner's, or gave up.
+
+    NaN where nobody hosts it.
+    """
     owner = chain.labs[lab]
     found = []
     for cloud in chain.clouds.values():
@@ -194,7 +197,7 @@ def hosts_below_owner(chain: "ValueChain", lab: str) -> float:
         price = model.opening_blend * host.scale
         own = 1.0 - model.unit_cost / chain.blend(model.price)
         found.append(float(host.losses >= host.spec.patience or 1.0 - host.unit_cost / price < own))
-    return float(np.mean(found)) if found else math.nan
+    return float(np.mean(found) >= 0.5) if found else math.nan
 
 
 # --- helpers -----------------------------------------------------------------------------------------------------

@@ -404,3 +404,8 @@ def test_too_few_replicates_are_refused(count: str, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit) as left:
         main(["hypotheses", "-c", "equity-order", "--replicates", count])
     assert left.value.code == 2 and f"at least 2 replicates, not {count}" in capsys.readouterr().err
+
+
+def test_whether_hosts_lose_to_the_owner_is_a_share_of_replicates() -> None:
+    found = hypotheses(["open-host"], scenario="toy", quick=True, workers=1).judgements[0].main.interval
+    assert found is not None and (found.n, found.estimate) == (6, 1.0) and 0.5 < found.low < 0.6
