@@ -1,51 +1,20 @@
 """Claims as data: one TOML file a claim, read, checked, and turned into the worlds that test it."""
 
-import inspect
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from experiments.claim_tables import ClaimTables, Kind, check_arguments, checked
 from experiments.control_worlds import WORLDS
 from experiments.errors import UserError
-from experiments.metrics import METRICS, YES_OR_NO
 
 if TYPE_CHECKING:
     from ecosystem.spec import Spec
 
 CLAIMS = Path(__file__).parent / "claims"
-Kind = Literal["value", "share", "difference", "ratio", "slope", "late_over_early"]
-KINDS: dict[Kind, str] = {
-    "value": "the metric in the treated world",
-    "share": "of replicates in which the metric says yes in the treated world, and no in the control if there is one",
-    "difference": "treated less control",
-    "ratio": "treated over control",
-    "slope": "of the metric on the levels of the cause",
-    "late_over_early": "treated less control in a late month, over the same in an early one",
-}
-_KIND_OF: dict[str, Kind] = {kind: kind for kind in KINDS}
-_TEST = re.compile(rf"({'|'.join(KINDS)}) ([<>]) threshold")
-_REQUIRED = ("id", "statement", "source", "refuted_by", "scenarios", "metric", "test", "threshold", "replicates")
-_OPTIONAL = (
-    "arguments",
-    "months",
-    "treatment",
-    "control",
-    "levels",
-    "conditions",
-    "assumes",
-    "note",
-    "given",
-    "given_because",
-)
-_WORLD_KEYS = ("set", "without", "world")
-_SIDES = {
-    "levels": ("at", "set"),
-    "conditions": ("name", "set", "arguments", "treated_only"),
-    "assumes": ("path", "values", "why", "treated_only"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,127 +120,66 @@ def load_claims(
             raise UserError(f"there is no claim {name!r}; there are {', '.join(known)}")
     claims = []
     for path in [*(known[name] for name in names), *own]:
-        tables = read_claim(path)
-        if scenario is not None and scenario not in tables["scenarios"]:
+        tables = _read(path)
+        if scenario is not None and scenario not in tables.scenarios:
             if chosen or own:
                 raise UserError(f"{path.name}: scenarios: says nothing of {scenario!r}")
             continue
-        claims.append(_claim(path.name, tables, scenario or next(iter(tables["scenarios"]))))
+        claims.append(_claim(path.name, tables, scenario or next(iter(tables.scenarios))))
     return claims
 
 
 def read_claim(path: Path) -> dict[str, Any]:
-    """Read one claim file and check its keys; UserError naming file and key."""
+    """Return what one claim file holds; UserError naming file and key."""
+    return _read(path).model_dump()
+
+
+def _read(path: Path) -> ClaimTables:
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the claim {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path.name}: not valid TOML: {error}") from None
-    for key in tables:
-        _check(
-            key in (*_REQUIRED, *_OPTIONAL), path.name, key, f"unknown key; known: {', '.join(_REQUIRED + _OPTIONAL)}"
-        )
-    for key in _REQUIRED:
-        _check(key in tables, path.name, key, "is missing")
-    for key in ("id", "statement", "source", "refuted_by", "metric", "test"):
-        _check(isinstance(tables[key], str) and tables[key] != "", path.name, key, "should be a text")
-    _check_test(path.name, tables)
-    for key, allowed in _SIDES.items():
-        for each in tables.get(key, []):
-            for name in each:
-                _check(name in allowed, path.name, f"{key}.{name}", f"unknown key; known: {', '.join(allowed)}")
-            _check(allowed[0] in each, path.name, f"{key}.{allowed[0]}", "is missing")
-    for key in ("treatment", "control"):
-        _check_world(path.name, key, tables.get(key, {}))
-    _check(isinstance(tables["scenarios"], dict) and bool(tables["scenarios"]), path.name, "scenarios", "names none")
-    return tables
+    return checked(path.name, content)
 
 
-def _check_test(file: str, tables: Mapping[str, Any]) -> None:
-    """Check metric, arguments, test, threshold and replicates."""
-    _check(
-        tables["metric"] in METRICS, file, "metric", f"no metric {tables['metric']!r}; there are {', '.join(METRICS)}"
-    )
-    known = list(inspect.signature(METRICS[tables["metric"]]).parameters)[1:]
-    for name in tables.get("arguments", {}):
-        _check(name in known, file, f"arguments.{name}", f"{tables['metric']} takes {', '.join(known)}")
-    match = _TEST.fullmatch(tables["test"])
-    if match is not None and (tables["metric"] in YES_OR_NO) != (match[1] == "share"):
-        words = (
-            "says yes or no: ask for a share" if tables["metric"] in YES_OR_NO else "is no yes or no to take a share of"
-        )
-        _check(False, file, "test", f"{tables['metric']} {words}")
-    _check(match is not None, file, "test", f"should be like 'difference > threshold'; kinds: {', '.join(KINDS)}")
-    assert match is not None
-    _check(isinstance(tables["threshold"], int | float), file, "threshold", "should be a number")
-    if match[1] == "slope":
-        _check(len(tables.get("levels", [])) > 1, file, "levels", "a slope needs two levels or more")
-    elif match[1] not in ("value", "share"):
-        _check("control" in tables, file, "control", f"a {match[1]} needs a control")
-    counts = tables["replicates"]
-    _check(
-        isinstance(counts, dict) and set(counts) == {"min", "max"} and 2 <= counts["min"] <= counts["max"],
-        file, "replicates", "should be {min = 2 or more, max = min or more}",
-    )  # fmt: skip
+def _claim(file: str, tables: ClaimTables, scenario: str) -> Claim:
+    """Fill in the names of a scenario, and check what can be named there."""
+    from ecosystem.spec import Spec
 
-
-def _check_world(file: str, key: str, table: Any) -> None:
-    _check(isinstance(table, dict), file, key, "should be a table")
-    for name in table:
-        _check(name in _WORLD_KEYS, file, f"{key}.{name}", f"unknown key; known: {', '.join(_WORLD_KEYS)}")
-    world = table.get("world")
-    _check(world is None or world in WORLDS, file, f"{key}.world", f"no world {world!r}; there are {', '.join(WORLDS)}")
-
-
-def _check(sound: bool, file: str, key: str, words: str) -> None:
-    if not sound:
-        raise UserError(f"{file}: {key}: {words}")
-
-
-def _claim(file: str, tables: Mapping[str, Any], scenario: str) -> Claim:
-    """Fill in the names of a scenario."""
-    names = tables["scenarios"][scenario]
-    match = _TEST.fullmatch(tables["test"])
-    assert match is not None
-    filled: dict[str, Any] = {}
-    for key in ("arguments", "treatment", "control", "levels", "conditions", "assumes"):
-        filled[key] = fill(file, key, tables.get(key, [] if key in {"levels", "conditions", "assumes"} else {}), names)
+    names = tables.scenarios[scenario]
+    filled: dict[str, Any] = {
+        key: fill(file, key, value, names)
+        for key, value in tables.model_dump(
+            include={"arguments", "treatment", "control", "levels", "conditions", "assumes"}
+        ).items()
+    }
+    spec = Spec.load(scenario)
+    for more in [{}, *(each["arguments"] for each in filled["conditions"])]:
+        check_arguments(file, tables.metric, {**filled["arguments"], **more}, tables.months, spec)
     return Claim(
-        id=tables["id"],
-        statement=tables["statement"],
-        source=tables["source"],
-        refuted_by=tables["refuted_by"],
+        id=tables.id,
+        statement=tables.statement,
+        source=tables.source,
+        refuted_by=tables.refuted_by,
         scenario=scenario,
-        months=int(tables.get("months", 36)),
-        metric=tables["metric"],
+        months=tables.months,
+        metric=tables.metric,
         arguments=filled["arguments"],
-        kind=_KIND_OF[match[1]],
-        above=match[2] == ">",
-        threshold=float(tables["threshold"]),
-        fewest=tables["replicates"]["min"],
-        most=tables["replicates"]["max"],
+        kind=tables.kind,
+        above=tables.above,
+        threshold=float(tables.threshold),
+        fewest=tables.replicates.min,
+        most=tables.replicates.max,
         treatment=World(**filled["treatment"]),
-        control=World(**filled["control"]) if "control" in tables else None,
-        levels=tuple((float(level["at"]), World(set=level.get("set", {}))) for level in filled["levels"]),
-        conditions=tuple(
-            Condition(
-                each["name"], each.get("set", {}), each.get("arguments", {}), bool(each.get("treated_only", False))
-            )
-            for each in filled["conditions"]
-        ),
-        assumes=tuple(
-            Assumption(
-                each["path"],
-                tuple(float(v) for v in each["values"]),
-                each.get("why", ""),
-                bool(each.get("treated_only", False)),
-            )
-            for each in filled["assumes"]
-        ),
-        note=tables.get("note", ""),
-        given=bool(tables.get("given", False)),
-        given_because=tables.get("given_because", ""),
+        control=World(**filled["control"]) if filled["control"] is not None else None,
+        levels=tuple((float(level["at"]), World(set=level["set"])) for level in filled["levels"]),
+        conditions=tuple(Condition(**each) for each in filled["conditions"]),
+        assumes=tuple(Assumption(**{**each, "values": tuple(each["values"])}) for each in filled["assumes"]),
+        note=tables.note,
+        given=tables.given,
+        given_because=tables.given_because,
     )
 
 
@@ -285,6 +193,8 @@ def fill(file: str, key: str, value: Any, names: Mapping[str, Any]) -> Any:
             return value.format_map(names) if "{" in value else value
         except KeyError as error:
             raise UserError(f"{file}: {key}: scenarios do not say what {error} is") from None
+        except (ValueError, IndexError, AttributeError, TypeError):
+            raise UserError(f"{file}: {key}: {value!r} has a brace that closes around no name") from None
     if isinstance(value, Mapping):
         return {fill(file, key, k, names): fill(file, f"{key}.{k}", v, names) for k, v in value.items()}
     if isinstance(value, list):
@@ -297,9 +207,19 @@ def spread(spec: "Spec", changes: Mapping[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for path, value in changes.items():
         for full in _paths(spec, path):
-            scaled = isinstance(value, str) and re.fullmatch(r"x[0-9.e+-]+", value)
-            result[full] = _times(spec, full, float(value[1:])) if scaled else value
+            factor = _factor(path, value)
+            result[full] = value if factor is None else _times(spec, full, factor)
     return result
+
+
+def _factor(path: str, value: Any) -> float | None:
+    """Return the number of a value such as "x0.5", None for any other value; UserError where it is none."""
+    if not isinstance(value, str) or not re.fullmatch(r"x[0-9.e+-]+", value):
+        return None
+    try:
+        return float(value[1:])
+    except ValueError:
+        raise UserError(f"{path}: {value!r} is no factor such as 'x0.5'") from None
 
 
 def _paths(spec: "Spec", path: str) -> list[str]:

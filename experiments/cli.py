@@ -1,6 +1,7 @@
 """The command line: a table of subcommands that are imported when they are called, and exit codes.
 
-Exit codes: 0 it ran; 1 it failed; 2 it was asked for something that cannot be; 130 stopped by Ctrl-C.
+Exit codes: 0 it ran; 1 it failed; 2 it was asked for something that cannot be; 3 a claim is refuted and `--fail-on`
+asked to be told; 130 stopped by Ctrl-C.
 """
 
 import sys

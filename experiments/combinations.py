@@ -248,24 +248,24 @@ def break_even_ratio(*worlds: Paths) -> float:
 # --- make or buy -------------------------------------------------------------------------------------------------
 
 
-def _found_threshold(apps: Sequence[Paths], column: int) -> float:
+def _found_threshold(apps: Sequence[Paths]) -> float:
     """Return the volume between the largest app that buys below all that make, and the smallest that makes."""
-    making = [app[column] for app in apps if app[2] > 0.5]
+    making = [app[0] for app in apps if app[2] > 0.5]
     if not making:
         raise ValueError("nobody integrates")
     smallest = min(making)
-    buying = [app[column] for app in apps if app[2] < 0.5 and app[column] < smallest]
+    buying = [app[0] for app in apps if app[2] < 0.5 and app[0] < smallest]
     return math.sqrt(max(buying) * smallest) if buying else smallest
 
 
 def threshold_ratio(apps: Sequence[Paths], computed: float) -> float:
     """Return the volume at which apps begin to self-host over the computed one."""
-    return _found_threshold(apps, 0) / computed
+    return _found_threshold(apps) / computed
 
 
 def threshold_shift(treated: Sequence[Paths], control: Sequence[Paths]) -> float:
     """Return the threshold of the treated world over that of the control."""
-    return _found_threshold(treated, 0) / _found_threshold(control, 0)
+    return _found_threshold(treated) / _found_threshold(control)
 
 
 def integrated_above(treated: Sequence[Paths], control: Sequence[Paths], large: float = 7e7) -> float:

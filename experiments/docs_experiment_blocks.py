@@ -83,11 +83,11 @@ def conditions(results: "Results") -> str:
 
 
 def _flips(claim: Mapping[str, Any]) -> str:
-    from experiments.verdicts import values_used
+    from experiments.verdicts import Flip, values_used
 
     said = []
     for each in claim["assumptions"]:
-        values = f.listed([f"{value:.3g}" for value in each["flips"]]) if each["flips"] else "nowhere"
+        values = f.listed([str(Flip(**flip)) for flip in each["flips"]]) if each["flips"] else "nowhere"
         low, high = min(each["values"]), max(each["values"])
         used = values_used(number(each["used"]), number(each.get("set_to", each["used"])))
         said.append(f"`{each['path']}`: {values} from {low:g} to {high:g} ({used})")

@@ -125,12 +125,13 @@ def command_hypotheses(
     quick
         Few replicates of the main tests only: under two minutes for all.
     replicates
-        The most replicates of a main test, in place of the claim's own.
+        The most replicates of a main test, in place of the claim's own; two or more.
     vary_judgement
         Every replicate draws the judgement parameters anew.
     faults
         Break the model on purpose, one mechanism at a time, and show which verdicts that upsets: every fault must
-        upset its own claims and no unrelated one. Exit code 1 where that fails.
+        upset its own claims and no unrelated one. Exit code 1 where that fails. With --claim only those claims are
+        tested, by the faults that must upset them; faults have their own scenarios, replicates and seeds.
     fault
         Only these faults.
     fail_on
@@ -154,8 +155,13 @@ def command_hypotheses(
     folder = out or Path("results") / ("faults" if faults or fault else "hypotheses")
     check_folder(folder)
     if faults or fault:
+        contrary = {
+            "--file": file, "--quick": quick, "--scenario": scenario, "--set": overrides, "--seed": seed,
+            "--replicates": replicates, "--vary-judgement": vary_judgement, "--fail-on": fail_on,
+        }  # fmt: skip
+        _refuse_with_faults([name for name, value in contrary.items() if value not in (None, False)])
         with _bar() as tell:
-            checks = check_faults(fault, workers=workers, progress=tell)
+            checks = check_faults(fault, claims=claims, workers=workers, progress=tell)
         _deliver(checks, folder, as_json, print_faults)
         return 0 if checks.passed else 1
     with _bar() as tell:
@@ -227,6 +233,14 @@ def command_shock(
         )  # fmt: skip
     _deliver(result, folder, as_json, print_shock)
     return 0
+
+
+def _refuse_with_faults(options: list[str]) -> None:
+    """Refuse options that planted faults do not follow; UserError."""
+    from experiments.errors import UserError
+
+    if options:
+        raise UserError(f"{', '.join(options)}: planted faults have their own; leave it out, or leave out --faults")
 
 
 def _deliver(result: Any, folder: Path, as_json: bool, show: Any) -> None:

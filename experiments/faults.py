@@ -299,15 +299,28 @@ def chosen(names: "Sequence[str] | None") -> list[Fault]:
     return [FAULTS[name] for name in names or FAULTS]
 
 
+def _of_claims(faults: list[Fault], claims: "Sequence[str] | None") -> list[Fault]:
+    """Return the faults that must upset one of some claims, all without claims; UserError for unknown ones."""
+    if not claims:
+        return faults
+    load_claims(claims)
+    if found := [fault for fault in faults if set(fault.claims) & set(claims)]:
+        return found
+    names = ", ".join(fault.name for fault in faults)
+    raise UserError(f"none of the planted faults {names} must upset {', '.join(claims)}")
+
+
 def check_faults(
     faults: "Sequence[str] | None" = None,
     *,
     diagonal: bool = False,
+    claims: "Sequence[str] | None" = None,
     workers: int | None = None,
     progress: "Progress | None" = None,
 ) -> FaultsResult:
     """Plant faults and test claims on the broken models: all that the fault's scenario can test, or its own only.
 
+    `claims`: test only these, by the faults among `faults` that must upset one of them; UserError where none does.
     A verdict that seems to change from or to inconclusive is tested again in both models with more replicates, up to
     16: a claim whose effect lies at its threshold changes its verdict with the draw, whatever is broken.
     """
@@ -315,20 +328,20 @@ def check_faults(
 
     checks: list[FaultCheck] = []
     sound: dict[str, tuple[Court, dict[str, Finding]]] = {}
-    planted = chosen(faults)
+    planted = _of_claims(chosen(faults), claims)
     with Crew(workers, progress) as crew:
         for fault in planted:
             own = list(fault.claims) if diagonal or fault.scenario != SCENARIO else None
-            claims = load_claims(own, scenario=fault.scenario)
+            tested = [c for c in load_claims(own, scenario=fault.scenario) if not claims or c.id in claims]
             court, known = sound.setdefault(fault.scenario, (Court(crew, None, {}, None, vary=False), {}))
-            if missing := [claim for claim in claims if claim.id not in known]:
+            if missing := [claim for claim in tested if claim.id not in known]:
                 known |= court.settle(missing, quick=True, most=None)
             faulty = Court(crew, None, {}, fault, vary=False)
-            broken = faulty.settle(claims, quick=True, most=None)
-            if unsure := [claim for claim in claims if _unsure(known[claim.id], broken[claim.id])]:
+            broken = faulty.settle(tested, quick=True, most=None)
+            if unsure := [claim for claim in tested if _unsure(known[claim.id], broken[claim.id])]:
                 known |= court.settle(unsure, quick=False, most=MOST)
                 broken |= faulty.settle(unsure, quick=False, most=MOST)
-            checks += [_check(fault, claim, known[claim.id], broken[claim.id]) for claim in claims]
+            checks += [_check(fault, claim, known[claim.id], broken[claim.id]) for claim in tested]
     return FaultsResult(tuple(checks))
 
 
@@ -339,8 +352,19 @@ def _unsure(sound: "Finding", broken: "Finding") -> bool:
 
 
 def _check(fault: Fault, claim: "Claim", sound: "Finding", broken: "Finding") -> FaultCheck:
-    effects = [each.interval.estimate if each.interval else math.nan for each in (sound, broken)]
     return FaultCheck(
-        fault.name, claim.id, sound.verdict, broken.verdict, claim.id in fault.claims, claim.id in fault.related,
-        *effects, threshold=claim.threshold, runs_failed=sound.runs_failed + broken.runs_failed,
-    )  # fmt: skip
+        fault.name,
+        claim.id,
+        sound.verdict,
+        broken.verdict,
+        own=claim.id in fault.claims,
+        related=claim.id in fault.related,
+        sound_effect=_effect(sound),
+        broken_effect=_effect(broken),
+        threshold=claim.threshold,
+        runs_failed=sound.runs_failed + broken.runs_failed,
+    )
+
+
+def _effect(finding: "Finding") -> float:
+    return finding.interval.estimate if finding.interval else math.nan

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import formats as f
 from experiments.charts import inline
-from experiments.claim_files import KINDS
+from experiments.claim_tables import KINDS
 
 if TYPE_CHECKING:
     import altair as alt
@@ -118,9 +118,7 @@ def _flips(sensitivity: "Sensitivity") -> str:
     path, tried = f"`{sensitivity.assumption.path}`", sensitivity.assumption.values
     if not sensitivity.flips:
         return f"The effect stays on its side of the threshold for {path} from {min(tried):g} to {max(tried):g}"
-    return (
-        f"The effect crosses its threshold where {path} is {f.listed([f'{value:.3g}' for value in sensitivity.flips])}"
-    )
+    return f"The effect crosses its threshold where {path} is {f.listed([str(flip) for flip in sensitivity.flips])}"
 
 
 def _interval(finding: "Finding") -> list[str]:

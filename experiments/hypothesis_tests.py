@@ -68,6 +68,8 @@ def hypotheses(
     replicate draws the judgement parameters anew, the same in all worlds. `fault`: a planted fault that all
     worlds share. UserError or SpecError for claims that cannot be tested.
     """
+    if replicates is not None and replicates < 2:
+        raise UserError(f"a claim needs at least 2 replicates, not {replicates}")
     loaded = load_claims(claims, files, scenario)
     if not loaded:
         raise UserError(f"no claim says how it is tested on {scenario!r}")
@@ -234,9 +236,7 @@ class Court:
             fault = self._fault.set if self._fault else {}
             shared = {**dict(case.shared), **fault}
             if claim.kind == "slope":
-                worlds = [
-                    world.build(base, {**claim.treatment.set, **world.set, **shared}) for _, world in claim.levels
-                ]
+                worlds = [claim.treatment.build(base, {**world.set, **shared}) for _, world in claim.levels]
             else:
                 parts = (claim.treatment,) if claim.control is None else (claim.treatment, claim.control)
                 worlds = [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.errors import UserError
 from experiments.outcomes import TIER_ORDER, WINDOW, mean, ratio
 
 if TYPE_CHECKING:
@@ -67,33 +68,9 @@ def upstream_lead(chain: "ValueChain", measure: str, start: int | None = None, m
 
 
 @metric
-def tier_return(chain: "ValueChain", tier: str, measure: str, start: int | None = None, months: int = WINDOW) -> float:
-    """Return one tier's operating profit over "value_added" or "capital", kept in [-1, 1]."""
-    return _return(chain, (tier,), measure, span(chain, start, months))
-
-
-@metric
 def tier_cents(chain: "ValueChain", tier: str) -> float:
     """Return the cents of a final dollar of AI services that stay with a tier, last year."""
     return _cents(chain, span(chain, None, WINDOW)).get(tier, 0.0)
-
-
-@metric
-def economic_profit(chain: "ValueChain", tier: str) -> float:
-    """Return a tier's operating profit less the cost of its capital at 10 % a year, over revenue, last year."""
-    window = span(chain, None, WINDOW)
-    profit, revenue = (float(_tiers(chain, (tier,), name)[window].sum()) for name in ("operating_profit", "revenue"))
-    capital = float(_tiers(chain, (tier,), "capital")[window].sum()) * (1.1 ** (1.0 / 12.0) - 1.0)
-    return (profit - capital) / revenue if revenue > 0.0 else math.nan
-
-
-@metric
-def tier_margin(
-    chain: "ValueChain", tier: str, profit: str = "gross_profit", start: int | None = None, months: int = WINDOW
-) -> float:
-    """Return a kind of profit of a tier over its revenue."""
-    window = span(chain, start, months)
-    return ratio(*(float(_tiers(chain, (tier,), name)[window].sum()) for name in (profit, "revenue")))
 
 
 @metric
@@ -113,13 +90,6 @@ def tier_sum(
 ) -> float:
     """Return a field of the panel summed over a tier, mean of the months."""
     return float(_tiers(chain, (tier,), field)[span(chain, start, months)].mean())
-
-
-@metric
-def fall_beyond_demand(chain: "ValueChain", tier: str, start: int, months: int = WINDOW) -> float:
-    """Return a tier's revenue over final demand of the same months: it falls where the tier falls more."""
-    window = span(chain, start, months)
-    return float(_tiers(chain, (tier,), "revenue")[window].sum() / chain.recorder.series["final_demand"][window].sum())
 
 
 # --- apps and their users -------------------------------------------------------------------------------------------
@@ -181,6 +151,8 @@ def first_to_earn(chain: "ValueChain", category: str, others: Sequence[str], use
 @metric
 def series_mean(chain: "ValueChain", name: str, start: int | None = None, months: int = WINDOW) -> float:
     """Return a market series, mean of the months."""
+    if name not in chain.recorder.series:
+        raise UserError(f"arguments.name: there is no series {name!r}; there are {', '.join(chain.recorder.series)}")
     return mean(chain.recorder.series[name][span(chain, start, months)])
 
 
@@ -209,9 +181,12 @@ def reaction_gap(chain: "ValueChain", upper: str, lower: str) -> float:
     return _reaction(chain, upper) - _reaction(chain, lower)
 
 
-@metric
+@yes_or_no
 def hosts_below_owner(chain: "ValueChain", lab: str) -> float:
-    """Return the share of hosts of a lab's open model whose unit margin is below the owner's, or who gave up."""
+    """Return 1 where half or more of the hosts of a lab's open model earn a unit margin below the owner's, or gave up.
+
+    NaN where nobody hosts it.
+    """
     owner = chain.labs[lab]
     found = []
     for cloud in chain.clouds.values():
@@ -222,17 +197,7 @@ def hosts_below_owner(chain: "ValueChain", lab: str) -> float:
         price = model.opening_blend * host.scale
         own = 1.0 - model.unit_cost / chain.blend(model.price)
         found.append(float(host.losses >= host.spec.patience or 1.0 - host.unit_cost / price < own))
-    return float(np.mean(found)) if found else math.nan
-
-
-@metric
-def closed_leader_share(chain: "ValueChain") -> float:
-    """Return the share of enterprise spending on tokens that labs with closed weights keep, last month."""
-    total = closed = 0.0
-    for (_, seller, lab, _), (_, _, value) in chain.serving.api_sales.items():
-        total += value
-        closed += value * (seller == lab and not chain.labs[lab].open_weights)
-    return closed / total if total > 0.0 else math.nan
+    return float(np.mean(found) >= 0.5) if found else math.nan
 
 
 # --- helpers -----------------------------------------------------------------------------------------------------

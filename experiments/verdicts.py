@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 QUICK = 4
 """Replicates of a quick test."""
+WIDE = 10.0
+"""Values that are this many times apart are on a log scale; between two such neighbours nothing is interpolated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +46,34 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Flip:
+    """Where in an assumption's range the effect crosses the threshold: between two neighbouring values.
+
+    `at`: by interpolation, None where the two are too far apart, or where no other value says how the effect runs.
+    """
+
+    low: float
+    high: float
+    at: float | None
+
+    def __str__(self) -> str:
+        between = f"between {self.low:g} and {self.high:g}"
+        return between if self.at is None else f"{self.at:.3g} ({between})"
+
+
+@dataclass(frozen=True, slots=True)
 class Sensitivity:
     """How a claim hangs on one assumption: a finding for every value, and where the effect crosses the threshold.
 
     `used`: the scenario's own value, `set_to`: that of the claim's treated world, NaN where there is none. `flips`:
-    values at which the verdict changes, by interpolation.
+    where the effect crosses the threshold.
     """
 
     assumption: Assumption
     used: float
     set_to: float
     findings: tuple[Finding, ...]
-    flips: tuple[float, ...]
+    flips: tuple[Flip, ...]
 
     @property
     def values_used(self) -> str:
@@ -159,7 +177,7 @@ class HypothesesResult:
                         "set_to": s.set_to,
                         "values": list(s.assumption.values),
                         "findings": [_finding(one) for one in s.findings],
-                        "flips": list(s.flips),
+                        "flips": [asdict(flip) for flip in s.flips],
                     }
                     for s in each.sensitivities
                 ],
@@ -176,22 +194,32 @@ class HypothesesResult:
         return target
 
 
-def flips(claim: Claim, values: Sequence[float], findings: Sequence[Finding]) -> tuple[float, ...]:
-    """Return the values of an assumption at which the effect crosses the threshold, by interpolation."""
-    known = sorted(
-        (v, each.interval.estimate - claim.threshold) for v, each in zip(values, findings, strict=True) if each.interval
-    )
+def flips(claim: Claim, values: Sequence[float], findings: Sequence[Finding]) -> tuple[Flip, ...]:
+    """Return where over the values of an assumption the effect crosses the threshold.
+
+    Between neighbouring values, interpolated on the scale on which they are spread; a value without a finding is
+    bridged by no line.
+    """
+    tried = sorted(zip(values, findings, strict=True), key=lambda pair: pair[0])
+    known = [(v, each.interval.estimate - claim.threshold if each.interval else None) for v, each in tried]
+    log = known[0][0] > 0.0 and known[-1][0] > WIDE * known[0][0] if known else False
     crossed = []
     for (a, left), (b, right) in pairwise(known):
-        if (left > 0.0) != (right > 0.0):
-            crossed.append(a + (b - a) * left / (left - right))
+        if left is not None and right is not None and (left > 0.0) != (right > 0.0):
+            far = len(known) < 3 or (log and b > WIDE * a)
+            crossed.append(Flip(a, b, None if far else _crossing(a, b, left / (left - right), log)))
     return tuple(crossed)
+
+
+def _crossing(a: float, b: float, part: float, log: bool) -> float:
+    """Return the value at a part of the way from one to another, on a linear or a log scale."""
+    return a * (b / a) ** part if log else a + (b - a) * part
 
 
 def _row(each: Judgement) -> dict[str, Any]:
     interval = each.main.interval
     turning = [
-        f"{s.assumption.path} at {f.listed([f'{x:.3g}' for x in s.flips])}" for s in each.sensitivities if s.flips
+        f"{s.assumption.path} at {f.listed([str(flip) for flip in s.flips])}" for s in each.sensitivities if s.flips
     ]
     return {
         "claim": each.claim.id,

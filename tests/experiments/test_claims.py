@@ -10,15 +10,16 @@ import pytest
 
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
-from experiments.claim_files import Claim, Kind, World, first_value, load_claims, read_claim, shipped, spread
+from experiments.claim_files import Claim, World, first_value, load_claims, read_claim, shipped, spread
+from experiments.claim_tables import Kind
 from experiments.control_worlds import WORLDS
 from experiments.errors import UserError
 from experiments.hypothesis_tests import SIDE, Case, Court, _judge, effect, hypotheses
 from experiments.judgement import drawn
-from experiments.metrics import METRICS
+from experiments.metrics import METRICS, Value
 from experiments.paired import Crew, Failed, Job
 from experiments.statistics import Interval, paired_difference
-from experiments.verdicts import Finding, HypothesesResult, Judgement, flips, values_used
+from experiments.verdicts import Finding, Flip, HypothesesResult, Judgement, flips, values_used
 
 SOUND = """
 id = "own"
@@ -89,7 +90,7 @@ def test_no_case_of_a_claim_changes_the_worlds_of_a_later_one(name: str) -> None
         ('"value > threshold"', '"difference > threshold"', "own.toml: control: a difference needs a control"),
         ('"value > threshold"', '"slope > threshold"', "own.toml: levels: a slope needs"),
         ('"value > threshold"', '"share > threshold"', "own.toml: test: app_mean is no yes or no"),
-        ("threshold = 1.0", 'threshold = "1"', "own.toml: threshold: should be a number"),
+        ("threshold = 1.0", 'threshold = "1"', "own.toml: threshold: should be a valid number"),
         ("{min = 4, max = 4}", "{min = 4, max = 2}", "own.toml: replicates"),
         ('source = "nobody"', "", "own.toml: source: is missing"),
         ('source = "nobody"', 'source = "nobody"\nsorce = "x"', "own.toml: sorce: unknown key"),
@@ -97,6 +98,34 @@ def test_no_case_of_a_claim_changes_the_worlds_of_a_later_one(name: str) -> None
         ("[scenarios.toy]", '[control]\nworld = "eden"\n[scenarios.toy]', "own.toml: control.world: no world 'eden'"),
         ("{app}", "{ap}", "own.toml: arguments.app: scenarios do not say what 'ap' is"),
         ("id =", "id", "own.toml: not valid TOML"),
+        ("{min = 4, max = 4}", '{min = "4", max = 4}', "own.toml: replicates.min: should be a valid integer"),
+        ("{min = 4, max = 4}", "{min = 2.5, max = 4}", "own.toml: replicates.min: should be a valid integer"),
+        ("{min = 4, max = 4}", "4", "own.toml: replicates: should be"),
+        ('arguments = {app = "{app}", field = "users"}', "arguments = 3", "own.toml: arguments: should be"),
+        ("[scenarios.toy]", "[[levels]]\nat = 'x'\n[scenarios.toy]", "own.toml: levels.at: should be a valid number"),
+        ("months = 3", "months = 3\nlevels = 3", "own.toml: levels: should be a valid list"),
+        ("months = 3", 'months = "3"', "own.toml: months: should be a valid integer"),
+        (', field = "users"', "", "own.toml: arguments.field: is missing: app_mean takes app, field"),
+        (', field = "users"', ', field = "user"', "own.toml: arguments.field: there is no 'user'"),
+        (', field = "users"', ', field = "users", start = "0"', "own.toml: arguments.start: should be a valid integer"),
+        (', field = "users"', ', field = "users", start = 3', "own.toml: arguments.start: month 3 is not one of the 3"),
+        ('app = "search"', 'app = "serch"', "own.toml: arguments.app: there is no 'serch'; there are chat"),
+        ("{app}", "{", "own.toml: arguments.app: '{' has a brace"),
+        ("[scenarios.toy]", "[treatment]\nwithout = 3\n[scenarios.toy]", "own.toml: treatment.without: should be"),
+        ("[scenarios.toy]", "[treatment]\nwithout = [3]\n[scenarios.toy]", "own.toml: treatment.without: should be"),
+        ("[scenarios.toy]", "[control]\n[scenarios.toy]", "own.toml: control: a value does not use it"),
+        ("[scenarios.toy]", "[[levels]]\nat = 1.0\n[scenarios.toy]", "own.toml: levels: a value does not use them"),
+        (
+            "[scenarios.toy]",
+            '[[assumes]]\npath = "seed"\nvalues = "x"\n[scenarios.toy]',
+            "own.toml: assumes.values: should be a valid list",
+        ),
+        (
+            "[scenarios.toy]",
+            '[[conditions]]\nname = "x"\ntreated_only = true\n[scenarios.toy]',
+            "own.toml: conditions.treated_only: there is no control",
+        ),
+        ("months = 3", "months = 3\ngiven = true", "own.toml: given_because: goes with given"),
     ],
 )
 def test_bad_claim_files_name_file_and_key(old: str, new: str, words: str, tmp_path: Path) -> None:
@@ -105,6 +134,50 @@ def test_bad_claim_files_name_file_and_key(old: str, new: str, words: str, tmp_p
     with pytest.raises(UserError) as caught:
         load_claims(files=[path])
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("metric", ["tier_sum", "tier_cents"])
+def test_a_misspelt_tier_is_refused_and_not_summed_to_nothing(metric: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(SOUND.replace('{app = "{app}", field = "users"}', '{tier = "nope"}').replace("app_mean", metric))
+    with pytest.raises(UserError, match=r"arguments\.tier: there is no 'nope'; there are chips"):
+        load_claims(files=[path])
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('[treatment.set]\n"app.search.users" = "x1.2.3"', "app.search.users: 'x1.2.3' is no factor"),
+        ('[[assumes]]\npath = "name"\nvalues = [1.0]', "name"),
+    ],
+)
+def test_bad_values_leave_with_exit_code_two(
+    more: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from experiments.cli import main
+
+    path = tmp_path / "own.toml"
+    path.write_text(f"{SOUND}{more}\n")
+    with pytest.raises(SystemExit) as left:
+        main(["hypotheses", "--file", str(path), "--workers", "1", "--out", str(tmp_path / "out")])
+    said = capsys.readouterr()
+    assert left.value.code == 2 and words in said.err and "Traceback" not in said.err
+
+
+def test_an_unknown_series_is_named() -> None:
+    chain = ValueChain(Spec.load("toy"), rng=1, replicate=0)
+    chain.step()
+    with pytest.raises(UserError, match="no series 'prise'"):
+        METRICS["series_mean"](chain, name="prise")
+
+
+def test_a_slope_leaves_out_what_its_treatment_leaves_out() -> None:
+    from dataclasses import replace
+
+    claim = replace(_claim(name="scale-trap"), treatment=World(without=("efficiency_shock",), world="equal-tiers"))
+    worlds = Court(Crew(1), None, {}, None, vary=False).worlds_of(Case(claim, "main"), 0)
+    assert len(worlds) == 4 and not any(world.events for _, world in worlds)
+    assert {world.chipmaker["alpha"].substitution for _, world in worlds} == {4.0}
 
 
 def test_own_claim_files_are_tested(tmp_path: Path) -> None:
@@ -146,8 +219,15 @@ def test_flips_are_where_the_effect_crosses_the_threshold() -> None:
     def found(value: float) -> Finding:
         return Finding("", Interval(value, value, value, 3, 0.95), "supported", 0, 0)
 
-    assert flips(_of("value"), [0.0, 1.0, 2.0], [found(0.0), found(0.5), found(1.5)]) == pytest.approx((1.5,))
-    assert flips(_of("value"), [0.0, 1.0], [found(2.0), found(3.0)]) == ()
+    claim, unknown = _of("value"), Finding("", None, "inconclusive", 0, 0)
+    assert flips(claim, [0.0, 1.0, 2.0], [found(0.0), found(0.5), found(1.5)]) == (Flip(1.0, 2.0, 1.5),)
+    assert flips(claim, [0.0, 1.0], [found(2.0), found(3.0)]) == ()
+    wide = flips(claim, [1.0, 10.0, 100.0], [found(0.0), found(0.5), found(1.5)])
+    assert wide[0].at == pytest.approx(10.0**1.5) and str(wide[0]) == "31.6 (between 10 and 100)"
+    decades = flips(claim, [2.0, 60.0, 1e9], [found(0.0), found(0.5), found(1.5)])
+    assert [str(flip) for flip in decades] == ["between 60 and 1e+09"]
+    assert [str(flip) for flip in flips(claim, [1.0, 2.0], [found(0.0), found(2.0)])] == ["between 1 and 2"]
+    assert flips(claim, [0.0, 1.0, 2.0], [found(0.0), unknown, found(2.0)]) == ()
 
 
 def test_paths_may_name_all_entries_and_values_may_multiply() -> None:
@@ -179,7 +259,7 @@ def test_conditions_say_when_a_claim_holds_and_assumptions_where_it_flips() -> N
     assert {c.label for c in judged.conditions} == {"clouds against labs", "the market believes in Jevons"}
     by_path = {s.assumption.path: s for s in judged.sensitivities}
     elasticity = by_path["investors.*.believed_elasticity"]
-    assert elasticity.flips and 0.7 < elasticity.flips[0] < 1.0
+    assert elasticity.flips and 0.7 <= elasticity.flips[0].low < elasticity.flips[0].high <= 1.0
     assert elasticity.used == Spec.load("toy").investors["west"].believed_elasticity
     assert "refuted: the market believes in Jevons" in judged.holds_when
     assert all(f.interval is not None and f.interval.n <= SIDE for f in elasticity.findings)
@@ -210,12 +290,23 @@ def test_in_the_world_of_equal_tiers_every_rule_faces_the_same_elasticity() -> N
     assert len({f.entrant_cost_ratio for f in firms}) == 1
 
 
+def economic_profit(chain: ValueChain) -> list[float]:
+    """Return operating profit less the cost of capital at 10 % a year, over revenue, of last year, by tier."""
+    found = []
+    for tier in ("chips", "clouds", "labs"):
+        profit, revenue, capital = (
+            float(chain.recorder.tier(chain, tier, name)[-12:].sum())
+            for name in ("operating_profit", "revenue", "capital")
+        )
+        found.append((profit - capital * (1.1 ** (1.0 / 12.0) - 1.0)) / revenue)
+    return found
+
+
 def test_nobody_earns_an_economic_profit_under_perfect_competition() -> None:
     spec = Spec.load("toy")
     free = spec.with_overrides(WORLDS["perfect-competition"](spec))
-    asked = tuple(("economic_profit", (("tier", tier),)) for tier in ("chips", "clouds", "labs"))
     with Crew(1) as crew:
-        runs = crew.run([Job(free, 1, r, 36, "experiments.metrics:evaluate", (asked,)) for r in range(3)])
+        runs = crew.run([Job(free, 1, r, 36, f"{__name__}:economic_profit") for r in range(3)])
     for run in runs:
         assert all(value < 0.05 for value in run), run
 
@@ -292,7 +383,7 @@ def test_claims_that_are_given_say_so_beside_the_verdict(capsys: pytest.CaptureF
 @pytest.mark.parametrize(("unknown", "verdict"), [(0, "supported"), (1, "supported"), (2, "inconclusive")])
 def test_nothing_is_said_where_more_than_a_tenth_of_the_replicates_has_no_meaning(unknown: int, verdict: str) -> None:
     claim, court = _of("difference"), Court(Crew(1), None, {}, None, vary=False)
-    values = [[math.nan, 1.0]] * unknown + [[3.0 + i, 1.0] for i in range(10 - unknown)]
+    values: list[list[Value | Failed]] = [[math.nan if i < unknown else 3.0 + i, 1.0] for i in range(10)]
     court._values = lambda _, replicate: values[replicate]  # type: ignore[method-assign,assignment]
     found = court.finding(Case(claim, "main"), 10, 0.95)
     assert found.verdict == verdict and found.interval is not None
@@ -304,3 +395,17 @@ def test_an_app_that_never_earns_is_not_the_first_to_earn() -> None:
     for _ in range(3):
         chain.step()
     assert METRICS["first_to_earn"](chain, category="search", others=["chat"], users=1e12) == 0.0
+
+
+@pytest.mark.parametrize("count", ["0", "1", "-1"])
+def test_too_few_replicates_are_refused(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from experiments.cli import main
+
+    with pytest.raises(SystemExit) as left:
+        main(["hypotheses", "-c", "equity-order", "--replicates", count])
+    assert left.value.code == 2 and f"at least 2 replicates, not {count}" in capsys.readouterr().err
+
+
+def test_whether_hosts_lose_to_the_owner_is_a_share_of_replicates() -> None:
+    found = hypotheses(["open-host"], scenario="toy", quick=True, workers=1).judgements[0].main.interval
+    assert found is not None and (found.n, found.estimate) == (6, 1.0) and 0.5 < found.low < 0.6

@@ -166,6 +166,33 @@ def test_the_command_writes_table_json_and_report(
     assert "planted faults" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--quick"], "--quick"),
+        (["--seed", "3"], "--seed"),
+        (["--scenario", "toy", "--replicates", "5"], "--scenario, --replicates"),
+        (["--set", "seed=3"], "--set"),
+        (["--file", "own.toml"], "--file"),
+        (["--vary-judgement", "--fail-on", "refuted"], "--vary-judgement, --fail-on"),
+        (["--claim", "jevon"], "no claim 'jevon'"),
+        (["--fault", "no-news", "--claim", "jevons"], "none of the planted faults no-news must upset jevons"),
+    ],
+)
+def test_options_that_faults_do_not_follow_are_refused(
+    more: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["hypotheses", "--faults", *more])
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and words in said and "Traceback" not in said
+
+
+def test_faults_of_some_claims_only() -> None:
+    result = check_faults(claims=["equity-order"], workers=1)
+    assert [(check.fault, check.claim) for check in result.checks] == [("no-news", "equity-order")]
+
+
 def test_unknown_faults_are_refused() -> None:
     with pytest.raises(UserError, match="no fault 'no-new'"):
         chosen(["no-new"])
