@@ -103,7 +103,12 @@ def test_the_first_sweep_is_made_of_what_its_commands_print() -> None:
     from experiments.docs_first_sweep import page
 
     asked: list[str] = []
-    text = page(lambda command: asked.append(command) or f"said {len(asked)}", lambda: "abc123")
+
+    def run(command: str) -> str:
+        asked.append(command)
+        return f"said {len(asked)}"
+
+    text = page(run, lambda: "abc123")
     written = (DOCS / "how-to" / "first-sweep.md").read_text(encoding="utf-8")
     assert all(f"    {command}\n" in text for command in asked)
     assert "watersellers replay abc123 --store results/design-2025" in text
