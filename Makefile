@@ -37,6 +37,7 @@ SIZE ?= quick
 RESULTS ?= results/experiments-$(SIZE)
 experiments: $(VENV)/.ready
 	@$(BIN)/python -m experiments.all_experiments --size $(SIZE) --results $(RESULTS) --docs docs $(ARGS)
+	@$(BIN)/python -m experiments.docs_first_sweep --docs docs
 
 pictures: $(VENV)/.ready
 	@$(BIN)/python -m experiments.docs_pictures --docs docs $(ARGS)

@@ -371,8 +371,13 @@ def spec_class(data: Mapping[str, Any], origin: str) -> tuple[type[Spec], dict[s
     return model, {**data, "modules": modules} if modules else dict(data)
 
 
-def read_scenario(path: Path) -> dict[str, Any]:
-    """Read a TOML file; `extends` names a scenario whose values it starts from."""
+def read_scenario(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a TOML file; `extends` names a scenario whose values it starts from.
+
+    SpecError for files that cannot be read, or that extend each other in a circle.
+    """
+    if path.resolve() in extended_by:
+        raise SpecError(f"{path.name}: extends: it starts from itself")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -385,7 +390,9 @@ def read_scenario(path: Path) -> dict[str, Any]:
             raise SpecError(f"{path.name}: {error}") from None
     if base is None:
         return data
-    return _merged(read_scenario(scenario_path(base)), data)
+    if not isinstance(base, str):
+        raise SpecError(f"{path.name}: extends: {base!r} is not the name or file of a scenario")
+    return _merged(read_scenario(scenario_path(base), (*extended_by, path.resolve())), data)
 
 
 def _in_order(table: Mapping[str, Any]) -> dict[str, Any]:

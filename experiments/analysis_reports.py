@@ -141,7 +141,8 @@ def discovery_report(
         f"Of {len(found.boxes)} boxes, the one that balances coverage ({f.percent(box.coverage)}) and density "
         f"({f.percent(box.density)}) best",
         found.plot(),
-        note="PRIM peels a twentieth of the searched runs at a time, from the whole space (left to right the boxes get larger).",
+        note="PRIM peels a twentieth of the searched runs at a time, from the whole space (left to right the boxes get "
+        "larger).",
     )
     section.text(
         "Boxes were searched in half of the points; coverage, density, intervals and p values are of the other half, "

@@ -153,9 +153,11 @@ def _arm(file: str, name: str, table: Any) -> Arm:
 
 
 def _of_region(value: Any, region: str, regions: Sequence[str]) -> Any:
-    """Return a value in which every table by region is replaced by the value of one region."""
+    """Return a value in which every table by region is replaced by the value of one region; UserError without one."""
     if not isinstance(value, Mapping):
         return value
     if value and set(value) <= set(regions) | {"west", "china"}:
-        return value.get(region, next(iter(value.values())))
+        if region not in value:
+            raise UserError(f"an arm has values for {', '.join(map(repr, value))}, but none for the region {region!r}")
+        return value[region]
     return {key: _of_region(item, region, regions) for key, item in value.items()}

@@ -77,7 +77,7 @@ class Design(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
     scenario: str = "2025"
-    months: int | None = Field(None, ge=1)
+    months: int | None = Field(None, ge=1, le=1200)
     seed: int | None = Field(None, ge=0)
     replicates: int = Field(1, ge=1)
     method: Method
@@ -186,9 +186,15 @@ def _read_table(path: Path) -> list[dict[str, Value]]:
     """A CSV file as rows; cells are read as TOML values where they are one, else as text."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return [{key: _cell(text) for key, text in row.items()} for row in csv.DictReader(file)]
+            reader = csv.DictReader(file)
+            names = reader.fieldnames or []
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise UserError(f"the table {path} has the column {twice!r} more than once")
+            return [{key: _cell(text) for key, text in row.items()} for row in reader]
     except OSError as error:
         raise UserError(f"cannot read the table {path}: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"cannot read the table {path}: it is no CSV file in UTF-8 ({error})") from None
 
 
 def _cell(text: object) -> Value:

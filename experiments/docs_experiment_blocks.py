@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import formats as f
 from experiments.dispatch import duration
-from experiments.docs_words import made, number, signed_count, signed_percent, spanned, table
+from experiments.docs_words import made, number, signed_count, signed_money, signed_percent, spanned, table
 from experiments.shock_report import ON_THE_DAY
 
 if TYPE_CHECKING:
@@ -156,7 +156,8 @@ def deepseek(results: "Results") -> str:
 def _difference(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return f.NOTHING
-    write = signed_percent if row["relative"] else signed_count
+    plain = signed_money if row.get("unit", "").startswith("USD") else signed_count
+    write = signed_percent if row["relative"] else plain
     return spanned(write, row["low"], row["high"], row["difference"])
 
 

@@ -5,6 +5,7 @@
 writes docs/reference/; a test fails when a page and the code differ.
 """
 
+import argparse
 import inspect
 import re
 from collections.abc import Iterator, Sequence
@@ -32,8 +33,9 @@ def pages() -> dict[str, str]:
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write the pages."""
+    argparse.ArgumentParser(description="Write the generated pages of docs/reference anew.").parse_args(arguments)
     REFERENCE.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
         (REFERENCE / name).write_text(text, encoding="utf-8")

@@ -44,6 +44,11 @@ def signed_count(value: float) -> str:
     return f"{'+' if value > 0.0 else ''}{f.count(value)}" if math.isfinite(value) else f.NOTHING
 
 
+def signed_money(value: float) -> str:
+    """Return signed dollars."""
+    return f"{'+' if value > 0.0 else ''}{f.money(value)}" if math.isfinite(value) else f.NOTHING
+
+
 def made(results: "Results", step: str, what: str = "") -> str:
     """Say which command made a result, with what, by which code, and in which time."""
     record = results.record(step)

@@ -100,17 +100,22 @@ class ShockResult:
         return len(next(iter(self.treated.values())))
 
     def difference(self, outcome: str, month: int) -> Interval | None:
-        """Return treated over twin, less one, in a month; the plain difference where the twin has none.
+        """Return treated over twin, less one, in a month; the plain difference of outcomes that are not `relative`.
 
         None where it has no meaning. KeyError for an unknown outcome.
         """
         treated, twin = self.treated[outcome][:, month], self.twin[outcome][:, month]
-        effect = treated / twin - 1.0 if np.all(twin > 0.0) and compared_as_ratio(outcome) else treated - twin
+        effect = treated / twin - 1.0 if self.relative(outcome) else treated - twin
         known = effect[np.isfinite(effect)]
         return mean_interval(known) if len(known) else None
 
+    def relative(self, outcome: str) -> bool:
+        """Whether an outcome's differences are shares of the twin's: in all months, if the twin always has some."""
+        twin = self.twin[outcome]
+        return compared_as_ratio(outcome) and bool(np.all(twin[np.isfinite(twin)] > 0.0))
+
     def table(self) -> "pd.DataFrame":
-        """Return treated over twin, less one, 0, 1, 3, 12 and 24 months after the event, with intervals."""
+        """Return the differences 0, 1, 3, 12 and 24 months after the event, with intervals."""
         import pandas as pd
 
         rows = []
@@ -121,7 +126,8 @@ class ShockResult:
                     if found is not None:
                         rows.append({"outcome": outcome, "months_after": after, "difference": found.estimate,
                                      "low": found.low, "high": found.high})  # fmt: skip
-        return pd.DataFrame(rows).set_index(["outcome", "months_after"])
+        columns = ["outcome", "months_after", "difference", "low", "high"]
+        return pd.DataFrame(rows, columns=columns).set_index(columns[:2])
 
     def variance_reduction(self) -> "pd.DataFrame":
         """Return by outcome and month how many times the variance of the difference is larger without common chance.
@@ -170,11 +176,16 @@ class ShockResult:
         """Return the result as JSON can hold it."""
         from dataclasses import asdict
 
-        from experiments.shock_report import called, reading, relative
+        from experiments.shock_report import called, reading
         from experiments.summaries import plain
 
         rows = [
-            {**row, "words": called(self, row["outcome"]), "relative": relative(self, row["outcome"])}
+            {
+                **row,
+                "words": called(self, row["outcome"]),
+                "relative": self.relative(row["outcome"]),
+                "unit": unit_of(row["outcome"]),
+            }
             for row in self.table().reset_index().to_dict("records")
         ]
         content: dict[str, Any] = plain(
@@ -307,6 +318,8 @@ def _study(event: str, spec: "Spec") -> Shock:
         raise UserError(f"there is no event {event!r}; there are {', '.join(tables)}")
     table = tables[event]
     own = names.get(spec.name, names["2025"])
+    if "{bound}" in str(table) and "bound" not in own:
+        raise UserError(f"{event}: nothing can be sold across a border in {spec.name}: it has one region")
     filled = fill(SHOCKS.name, event, table, own)
     return Shock(
         event, filled["title"], filled["source"], filled["month"], filled["events"], tuple(filled["without"]),
@@ -338,3 +351,12 @@ def _mean_reaction(study: Shock, runs: Sequence[Mapping[str, Any]]) -> dict[str,
 def compared_as_ratio(outcome: str) -> bool:
     """Whether an outcome is compared as a ratio: profits may change sign, trust and supply are no amounts."""
     return outcome.rpartition(".")[2] not in {"supply", "trust"} and "profit" not in outcome
+
+
+def unit_of(outcome: str) -> str:
+    """Return the unit of a watched outcome, "" where it is not known."""
+    from ecosystem.record import FIRM_FIELDS
+    from experiments.summaries import series_unit
+
+    field = outcome.split(".")[2] if outcome.startswith("app.") else outcome.partition(".")[0]
+    return series_unit(outcome) or FIRM_FIELDS.get(field, "")

@@ -134,11 +134,6 @@ def _made(board: "Scoreboard") -> str:
     return f"Written by `{COMMAND}`, {board.seeds} replicates, scenario {board.scenario}, {code}; do not edit."
 
 
-def unknown_checks(board_ids: "set[str]") -> list[str]:
-    """Return the checks that claims name and no scoreboard has."""
-    return [check for claim in claims() for check in claim.checks if check not in board_ids]
-
-
 def plain(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as plain data."""
     return {

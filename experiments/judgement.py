@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ecosystem.provenance import ParameterRow
     from ecosystem.spec import Spec
 
-TRIES = 20
-NARROWING = 0.8
-"""A draw that cannot be opened is drawn again, each time nearer to the scenario's own values."""
+TRIES, NARROWING = 25, 0.85
+"""Changes that cannot be opened are made again, each time nearer to the scenario's own values."""
 
 
 def drawn(spec: "Spec", seed: int, replicate: int) -> "Spec":
@@ -20,33 +21,45 @@ def drawn(spec: "Spec", seed: int, replicate: int) -> "Spec":
     """
     import numpy as np
 
-    from ecosystem.spec import SpecError
-
     rows = [row for row in spec.parameters() if _uncertain(row)]
-    kinds = sorted({_kind(row.path) for row in rows})
-    width = 1.0
-    for attempt in range(TRIES):
+    kinds = sorted({kind_of(row.path) for row in rows})
+
+    def changes(attempt: int, width: float) -> dict[str, Any]:
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(replicate, attempt, 0x6A)))
         ranks = dict(zip(kinds, (width * (2.0 * rng.random(len(kinds)) - 1.0)).tolist(), strict=True))
-        changes = {row.path: _at(row, ranks[_kind(row.path)]) for row in rows}
+        return {row.path: _at(row, ranks[kind_of(row.path)]) for row in rows}
+
+    return spec.with_overrides(that_open(spec, changes, seed))
+
+
+def that_open(spec: "Spec", changes: "Callable[[int, float], dict[str, Any]]", seed: int) -> dict[str, Any]:
+    """Return the first changes with which the scenario can be opened; SpecError if none of them can.
+
+    `changes` gets the number of the attempt, from 0, and how wide the changes are, 1 in the first attempt and
+    narrower in each that follows.
+    """
+    from ecosystem.model import ValueChain
+    from ecosystem.spec import SpecError
+
+    for attempt in range(TRIES):
+        tried = changes(attempt, NARROWING**attempt)
         try:
-            changed = spec.with_overrides(changes)
-            _open(changed, seed)
-            return changed
-        except SpecError:
-            width *= NARROWING
-    raise SpecError(f"{spec.name}: no draw of the judgement parameters can be opened")
+            ValueChain(spec.with_overrides(tried), rng=seed).release()
+            return tried
+        except SpecError as error:
+            refused = error
+    raise SpecError(f"{spec.name}: no change of the judgement parameters can be opened: {refused}")
+
+
+def kind_of(path: str) -> str:
+    """Return a parameter's name without the firm, region or event that has it."""
+    parts = path.split(".")
+    return ".".join([parts[0], *parts[2:]]) if len(parts) > 2 else path
 
 
 def _uncertain(row: "ParameterRow") -> bool:
     number = isinstance(row.value, int | float) and not isinstance(row.value, bool)
     return row.role == "uncertainty" and row.span is not None and number and ".earning." not in row.path
-
-
-def _kind(path: str) -> str:
-    """Return the parameter's name without the firm or region that has it."""
-    parts = path.split(".")
-    return ".".join([parts[0], *parts[2:]]) if len(parts) > 2 else path
 
 
 def _at(row: "ParameterRow", rank: float) -> Any:
@@ -55,10 +68,3 @@ def _at(row: "ParameterRow", rank: float) -> Any:
     low, high = min(row.span[0], row.value), max(row.span[1], row.value)
     value = row.value + rank * ((high - row.value) if rank > 0.0 else (row.value - low))
     return round(value) if isinstance(row.value, int) else float(value)
-
-
-def _open(spec: "Spec", seed: int) -> None:
-    """Open the scenario, to see whether it can be."""
-    from ecosystem.model import ValueChain
-
-    ValueChain(spec, rng=seed).release()

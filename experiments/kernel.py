@@ -3,24 +3,17 @@
 import csv
 import json
 import math
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from experiments.errors import RunFailure, UserError
+
 app = App(name="kernel", help="The inference-cost kernel: what a model costs to serve on an accelerator.")
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object instead of tables.")]
-
-
-class Failure(SystemExit):
-    """Print a line on standard error and leave with status 1."""
-
-    def __init__(self, message: str) -> None:
-        print(f"error: {message}", file=sys.stderr)
-        super().__init__(1)
 
 
 def _print_json(content: dict[str, Any]) -> None:
@@ -51,8 +44,7 @@ def _check_ranges(numbers: dict[str, float | None], *, above: float = 0.0, at_mo
     for name, value in numbers.items():
         if value is not None and not above < value <= at_most:
             limit = f" and at most {at_most:g}" if at_most < float("inf") else ""
-            print(f"error: --{name} must be above {above:g}{limit}, got {value:g}", file=sys.stderr)
-            raise SystemExit(2)
+            raise UserError(f"--{name} must be above {above:g}{limit}, got {value:g}")
 
 
 @app.command
@@ -131,8 +123,7 @@ def cost(
     if any((tp, dp, ep, pp)):
         ranks = (tp or 1) * (dp or 1)
         if ranks % (ep or 1):
-            print(f"error: --ep {ep} does not divide tp x dp = {ranks}", file=sys.stderr)
-            raise SystemExit(2)
+            raise UserError(f"--ep {ep} does not divide tp x dp = {ranks}")
         spread = layout(tp=tp or 1, dp=dp or 1, ep=ep or 1, pp=pp or 1)
     work = Workload(input_len, output_len, tpot_limit_ms, cached_share)
     try:
@@ -141,7 +132,7 @@ def cost(
             utilisation=utilisation, verified=verified, accepted=accepted,
         )  # fmt: skip
     except (UnknownCardError, InfeasibleDeploymentError) as problem:
-        raise Failure(str(problem)) from problem
+        raise UserError(str(problem)) from problem
     if as_json:
         _print_json(asdict(result))
         return
@@ -155,7 +146,7 @@ def _write_predictions(path: Path, ids: tuple[str, ...], predicted: Any) -> None
             writer.writerow(["id", "tpot_ms"])
             writer.writerows((name, f"{value:.4f}") for name, value in zip(ids, predicted.tolist(), strict=True))
     except OSError as problem:
-        raise Failure(f"cannot write {path}: {problem.strerror}") from problem
+        raise RunFailure(f"cannot write {path}: {problem.strerror}") from problem
 
 
 @app.command
@@ -183,9 +174,9 @@ def validate(
     try:
         report, rows, predicted = score_report(file)
     except MeasurementError as problem:
-        raise Failure(str(problem)) from problem
+        raise UserError(str(problem)) from problem
     except OSError as problem:
-        raise Failure(f"cannot read {file}: {problem.strerror}") from problem
+        raise UserError(f"cannot read {file}: {problem.strerror}") from problem
     if out:
         _write_predictions(out, rows.ids, predicted)
     if file is None:
@@ -209,4 +200,8 @@ def fit() -> None:
 
 
 if __name__ == "__main__":
-    app()
+    import sys
+
+    from experiments.cli import main
+
+    main(["kernel", *sys.argv[1:]])

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.outcomes import ratio
+
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
 
@@ -63,11 +65,6 @@ def _measured(chain: "ValueChain", name: str, arguments: str) -> Any:
 def span(chain: "ValueChain", months: Months) -> slice:
     """Return the months as a slice of the record."""
     return slice(0, chain.recorder.recorded) if months is None else slice(months[0], months[1])
-
-
-def ratio(part: float, whole: float) -> float:
-    """Return part over whole, NaN unless the whole is above zero."""
-    return part / whole if whole > 0.0 else math.nan
 
 
 # --- any field, any series -------------------------------------------------------------------------------------
@@ -123,17 +120,6 @@ def series_mean(chain: "ValueChain", name: str, months: Months = None) -> float:
     values = chain.recorder.series[name][span(chain, months)]
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else math.nan
-
-
-def series_path(chain: "ValueChain", name: str) -> Floats:
-    """Return a market series by month."""
-    return chain.recorder.series[name].copy()
-
-
-def series_growth(chain: "ValueChain", name: str, first: int = 0, last: int = -1) -> float:
-    """Return a market series at one month over that at another."""
-    values = chain.recorder.series[name]
-    return float(values[last] / values[first])
 
 
 def series_yearly(chain: "ValueChain", name: str, months: Months = None) -> float:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.moments import Months, ratio, span
+from experiments.moments import Months, span
+from experiments.outcomes import ratio
 
 if TYPE_CHECKING:
     from agents.app import App

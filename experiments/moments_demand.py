@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.moments import Months, ratio, span
+from experiments.moments import Months, span
+from experiments.outcomes import ratio
 
 if TYPE_CHECKING:
     from agents.hosting import HostedModel
@@ -99,18 +100,6 @@ def open_share(chain: "ValueChain", region: str) -> float:
 def closed_share(chain: "ValueChain", region: str) -> float:
     """Return the share of enterprise tokens of a region that closed models serve at the end of the run."""
     return 1.0 - open_share(chain, region)
-
-
-def open_discount(chain: "ValueChain", region: str) -> float:
-    """Return how much cheaper the mean token of open weights is than that of closed models, at the end of the run."""
-    paid = {True: [0.0, 0.0], False: [0.0, 0.0]}
-    for segment in chain.enterprises.values():
-        if segment.spec.region == region:
-            for offer, volume, value in segment.purchases(chain.tokens.offers[region]):
-                kind = paid[chain.labs[offer.lab].open_weights]
-                kind[0] += volume
-                kind[1] += value
-    return 1.0 - (paid[True][1] / paid[True][0]) / (paid[False][1] / paid[False][0])
 
 
 def token_spending(chain: "ValueChain", months: Months = None) -> float:

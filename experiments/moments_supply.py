@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.moments import Months, ratio, span, tier_ratio, tier_sum
+from experiments.moments import Months, span, tier_ratio, tier_sum
+from experiments.outcomes import ratio
 
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain

@@ -297,6 +297,8 @@ def monetise(
 
     if replicates < 2:
         raise UserError(f"replicates must be at least 2, not {replicates}")
+    if precision is not None and not 0.0 < precision < math.inf:
+        raise UserError(f"precision is a share of the control's revenue above 0, not {precision:g}")
     loaded = resolved(spec, overrides, months)
     known = {**load_arms(), **(load_arms(arms_file) if arms_file is not None else {})}
     chosen = choose_arms(arms, known, control)

@@ -183,11 +183,6 @@ def charts_of_page(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
     return list(zip(names, specs, strict=True))
 
 
-def save_chart(chart: "alt.TopLevelMixin", path: str | Path) -> Path:
-    """Write one chart as a picture for a paper: PNG, SVG or PDF by the file's ending, no browser needed."""
-    return save_picture(chart.to_dict(validate=False), path)
-
-
 def save_picture(chart: Mapping[str, Any], path: str | Path) -> Path:
     """Write one chart, given as Vega-Lite, as a picture; RunFailure where the disk refuses."""
     import vl_convert

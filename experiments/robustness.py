@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.checks import Row, Status
 from experiments.errors import RunFailure, UserError
+from experiments.judgement import kind_of, that_open
 from experiments.worlds import EVIDENCE, UNDER_VALIDATION
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ WIDTH = 0.30
 REPLICATES = 2
 KEPT = 0.8
 """Share of points in which a hypothesis has to keep its verdict for its row to pass."""
-TRIES, NARROWING = 25, 0.85
 Progress = Callable[[int, int], None]
 
 
@@ -198,28 +198,15 @@ def judgements(spec: "Spec") -> "list[ParameterRow]":
     ]
 
 
-def kind_of(path: str) -> str:
-    """Return a parameter's name without the firm, region or event that has it."""
-    parts = path.split(".")
-    return ".".join([parts[0], *parts[2:]]) if len(parts) > 2 else path
-
-
 def moved(spec: "Spec", ranks: Mapping[str, float]) -> dict[str, Any]:
     """Return overrides for the ranks, drawn towards the scenario until it can be opened; SpecError if it never can."""
-    from ecosystem.model import ValueChain
-    from ecosystem.spec import SpecError
-
     rows = [row for row in judgements(spec) if ranks.get(kind_of(row.path), 0.0) and row.value]
     legal = {row.path: _legal(spec, row, ranks[kind_of(row.path)]) for row in rows}
-    width = 1.0
-    for _ in range(TRIES):
-        changes = {row.path: _scaled(row.value, width * legal[row.path]) for row in rows}
-        try:
-            ValueChain(spec.with_overrides(changes), rng=spec.seed).release()
-            return changes
-        except SpecError:
-            width *= NARROWING
-    raise SpecError(f"{spec.name}: a point of the hypercube cannot be opened")
+
+    def changes(attempt: int, width: float) -> dict[str, Any]:
+        return {row.path: _scaled(row.value, width * legal[row.path]) for row in rows}
+
+    return that_open(spec, changes, spec.seed)
 
 
 def _legal(spec: "Spec", row: "ParameterRow", rank: float) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 
 from experiments import formats as f
 from experiments.charts import inline
+from experiments.events_study import unit_of
 
 if TYPE_CHECKING:
     import altair as alt
@@ -31,8 +32,10 @@ def chart(result: "ShockResult", outcome: str) -> "alt.LayerChart":
     day = f"{(first + np.timedelta64(result.month, 'M')).astype('datetime64[D]')}T00:00:00"
     x = alt.X("date:T", title=None, axis=alt.Axis(format="%b %y"))
     base = alt.Chart(inline(rows)).encode(x=x)
-    share = relative(result, outcome)
-    title = "with the event over without, less one" if share else "with the event less without"
+    share = result.relative(outcome)
+    measured = unit_of(outcome)
+    plain = f"with the event less without{f', {measured}' if measured not in ('', '1') else ''}"
+    title = "with the event over without, less one" if share else plain
     unit = "+.1%" if share else ".3~s"
     axis = alt.Axis(format="+~%" if share else unit)
     band = base.mark_area(opacity=0.22).encode(y=alt.Y("low:Q", title=title, axis=axis), y2="high:Q")
@@ -76,20 +79,14 @@ def title(result: "ShockResult", outcome: str) -> str:
     return f"{name}: {size} {'higher' if found.estimate > 0.0 else 'lower'} than without {when} ({ends})"
 
 
-def relative(result: "ShockResult", outcome: str) -> bool:
-    """Whether an outcome's difference is a share of the twin's."""
-    from experiments.events_study import compared_as_ratio
-
-    return compared_as_ratio(outcome) and bool(np.all(result.twin[outcome] > 0.0))
-
-
 def written(result: "ShockResult", outcome: str, value: float) -> str:
-    """Write a difference: a signed share, or the plain difference."""
+    """Write a difference: a signed share, or the plain difference, in dollars with their sign."""
     if not math.isfinite(value):
         return f.NOTHING
-    if relative(result, outcome):
+    if result.relative(outcome):
         return _signed(value)
-    return f"{'+' if value > 0.0 else ''}{f.count(value)}"
+    write = f.money if unit_of(outcome).startswith("USD") else f.count
+    return f"{'+' if value > 0.0 else ''}{write(value)}"
 
 
 def _signed(share: float) -> str:
@@ -99,7 +96,8 @@ def _signed(share: float) -> str:
 
 def reading(result: "ShockResult") -> str:
     """Say what the study shows in a few sentences."""
-    months = [after for after in (3, 12, 24) if result.month + after < result.months]
+    last_month = result.months - 1 - result.month
+    months = [after for after in (3, 12, 24) if after <= last_month] or [last_month]
     parts = []
     for outcome in (
         list(result.treated)[:4] if "serving_hours" not in result.treated else ["serving_hours", "hours_sold"]
@@ -109,7 +107,7 @@ def reading(result: "ShockResult") -> str:
             found = result.difference(outcome, result.month + after)
             if found is not None:
                 said.append(f"{_cell(result, outcome, found)} after {after}")
-        parts.append(f"{called(result, outcome)} {f.listed(said)} months")
+        parts.append(f"{called(result, outcome)} {f.listed(said)} months" if said else _nothing(result, outcome))
     text = f"{'; '.join(parts)}."
     text = text[0].upper() + text[1:]
     if result.reaction:
@@ -120,6 +118,10 @@ def reading(result: "ShockResult") -> str:
         more = "more" if last.low > 0.0 else "less" if last.high < 0.0 else "neither more nor less"
         text += f" Jevons: {months[-1]} months on the saving means {more} compute for serving."
     return text
+
+
+def _nothing(result: "ShockResult", outcome: str) -> str:
+    return f"{called(result, outcome)}: there is nothing to compare"
 
 
 _CHART_NOTE = "Mean over pairs of runs and its 95 % interval; the dashed line is the month of the event."

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.checks import SECTIONS, Check, Key, Row, Status, evaluate, judge, lacking, load
 from experiments.errors import UserError
+from experiments.summaries import plain
 from experiments.worlds import build
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Scoreboard:
             name: {"passed": passed, "of": of, "not_computed": missing}
             for name, (passed, of, missing) in self.counts().items()
         }
-        rows = [{key: _plain(value) for key, value in asdict(row).items()} for row in self.rows]
+        rows = [plain(asdict(row)) for row in self.rows]
         head = {"scenario": self.scenario, "seeds": self.seeds, "fingerprint": self.fingerprint}
         return {**head, "seconds": round(self.seconds, 1), "passed": counts, "rows": rows}
 
@@ -259,10 +260,6 @@ def _built(base: "Spec", names: Sequence[str]) -> "tuple[dict[str, Spec], dict[s
         except (SpecError, KeyError) as error:
             problems[name] = f"the scenario does not allow the world {name!r}: {error}"
     return specs, problems
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _row(content: Mapping[str, Any]) -> Row:

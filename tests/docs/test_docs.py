@@ -90,6 +90,34 @@ def test_generated_pages_are_fresh(name: str) -> None:
     assert written == pages()[name], "run `python -m experiments.docs_tables` and commit docs/reference"
 
 
+def test_help_writes_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    from experiments import docs_tables
+
+    monkeypatch.setattr(docs_tables, "pages", lambda: pytest.fail("it made the pages"))
+    for arguments in (["--help"], ["--no-such-option"]):
+        with pytest.raises(SystemExit):
+            docs_tables.main(arguments)
+
+
+def test_the_first_sweep_is_made_of_what_its_commands_print() -> None:
+    from experiments.docs_first_sweep import page
+
+    asked: list[str] = []
+
+    def run(command: str) -> str:
+        asked.append(command)
+        return f"said {len(asked)}"
+
+    text = page(run, lambda: "abc123")
+    written = (DOCS / "how-to" / "first-sweep.md").read_text(encoding="utf-8")
+    assert all(f"    {command}\n" in text for command in asked)
+    assert "watersellers replay abc123 --store results/design-2025" in text
+    assert "{" not in re.sub(r"```toml.*?```", "", text, flags=re.S)
+    headings = re.findall("^#.*", text, re.M)
+    assert headings == re.findall("^#.*", written, re.M), "run `python -m experiments.docs_first_sweep`"
+    assert [each for each in asked if f"    {each}\n" not in written and "replay" not in each] == []
+
+
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     notebook = json.loads((DOCS / "tutorial.ipynb").read_text(encoding="utf-8"))

@@ -92,6 +92,19 @@ def test_settings_reach_the_run(call: Call, tmp_path: Path) -> None:
     assert spec["sampling"] is False
 
 
+def write_bad_files() -> None:
+    Path("circle.toml").write_text('extends = "other.toml"')
+    Path("other.toml").write_text('extends = "./other.toml"')
+    Path("number.toml").write_text("extends = 3")
+    Path("long.toml").write_text('scenario = "toy"\nmonths = 5000\nmethod = "grid"\nn = 2\n[levers]\nseed = [1, 2]')
+    for name, content in {
+        "latin": b"market.tax_rate\n\xe9\n",
+        "twice": b"market.tax_rate,market.tax_rate\n1,2\n",
+    }.items():
+        Path(f"{name}.csv").write_bytes(content)
+        Path(f"{name}.toml").write_text(f'scenario = "toy"\nmethod = "table"\ntable = "{name}.csv"')
+
+
 def test_another_run_does_not_take_the_place_of_the_plain_one(call: Call, tmp_path: Path) -> None:
     months = Spec.load("toy").months
     (tmp_path / "mine.toml").write_text(f'extends = "toy"\nmonths = {months}\n[market]\ntax_rate = 0.3\n')
@@ -122,10 +135,22 @@ def test_another_run_does_not_take_the_place_of_the_plain_one(call: Call, tmp_pa
         (("run", "toy", "--sed", "1"), "--seed"),
         (("rnu",), "run"),
         (("run", "nothing.toml"), "no such scenario file"),
+        (("run", "circle.toml"), "other.toml: extends: it starts from itself"),
+        (("scenarios", "check", "circle.toml"), "it starts from itself"),
+        (("run", "number.toml"), "3 is not the name or file of a scenario"),
+        (("monetise", "toy", "--precision", "0"), "precision is a share"),
+        (("monetise", "toy", "--precision", "-1"), "precision is a share"),
+        (("sweep", "long.toml"), "months"),
+        (("sweep", "latin.toml"), "no CSV file in UTF-8"),
+        (("sweep", "twice.toml"), "'market.tax_rate' more than once"),
+        (("kernel", "cost", "--model", "nothing"), "nothing"),
+        (("kernel", "cost", "--rent", "0"), "must be above 0"),
+        (("kernel", "validate", "nothing.csv"), "cannot read nothing.csv"),
         (("scenarios", "show", "toy", "lab.nobody"), "no parameter"),
     ],
 )
 def test_a_bad_request_is_refused_in_words(call: Call, arguments: tuple[str, ...], words: str) -> None:
+    write_bad_files()
     status, out, err = call(*arguments)
     assert status == 2
     assert words in err

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from experiments.analysis_reports import limit_words
 from experiments.designs import Design
 from experiments.discovery import discover, find_box
 from experiments.errors import UserError
@@ -19,7 +20,7 @@ def test_a_planted_box_is_found() -> None:
     found = find_box(cases, planted)
     assert set(found.box.limits) == {"x1", "x3"}
     assert found.box.limits["x1"] == pytest.approx((0.6, 1.0), abs=0.03)
-    assert found.box.limits["x1"][1] == cases["x1"].max(), "an end that limits nothing is that of all cases"
+    assert limit_words(found.box.limits["x1"], cases["x1"]).startswith("at least"), "the upper end limits nothing"
     assert found.box.limits["x3"] == pytest.approx((0.2, 0.5), abs=0.03)
     assert found.box.coverage > 0.93
     assert found.box.density > 0.95

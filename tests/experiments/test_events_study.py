@@ -9,7 +9,7 @@ import pytest
 
 from experiments.errors import UserError
 from experiments.events_study import AFTER, ShockResult, shock, shocks
-from experiments.shock_report import ON_THE_DAY, reading, report, title
+from experiments.shock_report import ON_THE_DAY, reading, report, title, written
 
 ON_TOY = sorted(set(shocks()) - {"export-control"})
 
@@ -77,12 +77,34 @@ def test_a_scandal_costs_trust_and_users_and_trust_comes_back() -> None:
 def test_refusals_name_what_there_is() -> None:
     with pytest.raises(UserError, match="no event 'deepsek'; there are deepseek"):
         shock("deepsek", "toy")
-    with pytest.raises(UserError, match="what 'bound' is"):
+    with pytest.raises(UserError, match="toy: it has one region"):
         shock("export-control", "toy")
     with pytest.raises(UserError, match="month must be from 0 to 10"):
         shock("deepseek", "toy", month=40, months=12)
     with pytest.raises(UserError, match="at least 2"):
         shock("deepseek", "toy", replicates=1)
+
+
+@pytest.mark.parametrize("months", [2, 3])
+def test_a_short_study_says_what_it_has(months: int) -> None:
+    result = shock("deepseek", "toy", months=months, replicates=2, workers=1)
+    assert f"after {months - 1} months" in reading(result)
+    result = shock("price-war", "toy", month=0, months=months, replicates=2, workers=1)
+    assert f"after {months - 1} months" in reading(result)
+    assert result.to_dict()["table"]
+
+
+def test_an_outcome_is_compared_in_one_way_in_all_months() -> None:
+    result = shock("price-war", "toy", month=1, months=6, replicates=2, workers=1)
+    twin = {**result.twin, "revenue.labs": np.where(np.arange(6) == 2, 0.0, result.twin["revenue.labs"])}
+    hollow = replace(result, twin=twin)
+    (name,) = (each for each in result.treated if each == "revenue.labs")
+    assert result.relative(name) and not hollow.relative(name)
+    found = hollow.difference(name, 4)
+    assert found is not None
+    assert found.estimate == pytest.approx(float((result.treated[name] - twin[name])[:, 4].mean()))
+    assert written(hollow, name, -2e6) == "-$2.00m"
+    assert written(result, name, -0.02) == "-2.0 %"
 
 
 def test_titles_say_where_the_difference_stands(deepseek: ShockResult) -> None:

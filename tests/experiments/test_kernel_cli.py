@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.kernel import app
+from experiments.cli import main
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     try:
-        app(list(arguments), result_action="return_value")
-        status = 0
+        main(["kernel", *arguments])
+        raise AssertionError("it did not leave")
     except SystemExit as stop:
         status = int(stop.code or 0)
     out, err = capsys.readouterr()
@@ -63,13 +63,13 @@ def test_cost_explains_one_deployment(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (("cost", "--model", "deepthought"), 1, "no card for model 'deepthought'"),
-        (("cost", "--model", "llama-3.1-405b", "--accelerator", "h100", "--tp", "1"), 1, "does not fit"),
+        (("cost", "--model", "deepthought"), 2, "no card for model 'deepthought'"),
+        (("cost", "--model", "llama-3.1-405b", "--accelerator", "h100", "--tp", "1"), 2, "does not fit"),
         (("cost", "--tp", "3", "--ep", "2"), 2, "does not divide"),
         (("cost", "--utilisation", "1.5"), 2, "--utilisation must be above 0 and at most 1"),
         (("cost", "--rent", "-1"), 2, "--rent must be above 0"),
         (("cost", "--output-len", "nan"), 2, "--output-len must be"),
-        (("validate", "no-such-file.csv"), 1, "cannot read no-such-file.csv"),
+        (("validate", "no-such-file.csv"), 2, "cannot read no-such-file.csv"),
     ],
 )
 def test_refusals(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], status: int, message: str) -> None:
@@ -109,7 +109,7 @@ def test_validate_refuses_a_broken_file_and_an_unwritable_folder(
     file = tmp_path / "rows.csv"
     file.write_text(ROWS.replace("1024,16,8", "1024,sixteen,8"))
     status, _, err = run(capsys, "validate", str(file))
-    assert (status, "line 2, column batch" in err) == (1, True)
+    assert (status, "line 2, column batch" in err) == (2, True)
     file.write_text(ROWS)
     status, _, err = run(capsys, "validate", str(file), "--out", str(tmp_path / "missing" / "x.csv"))
     assert (status, "cannot write" in err) == (1, True)

@@ -14,7 +14,7 @@ from agents.earning import Earner, Receipt, Usage
 from agents.monetisation import WAYS
 from agents.parameters import Parameters, param
 from ecosystem.spec import Spec, SpecError
-from experiments.arm_files import load_arms, named_apps, prepared
+from experiments.arm_files import Arm, load_arms, named_apps, prepared
 from experiments.arm_measures import UNITS, breaks_even
 from experiments.docs_monetise_blocks import breaks_even as docs_verdict
 from experiments.errors import UserError
@@ -151,6 +151,13 @@ def test_the_best_at_the_edge_of_what_was_tried_says_so() -> None:
     ]  # fmt: skip
     assert "$2.5 (the least that was tried" in _say_willingness(fees)
     assert "$20 (profit" in _say_willingness(fees)
+
+
+def test_an_arm_without_a_value_for_a_region_is_refused() -> None:
+    spec = Spec.load("toy")
+    arm = Arm("here", "here", earning={"subscription": {"store_fee": {"china": 0.3}}})
+    with pytest.raises(UserError, match="none for the region 'west'"):
+        arm.changes(spec, ["search"])
 
 
 def test_two_workers_give_the_same_bits() -> None:

@@ -5,8 +5,9 @@ import pytest
 from ecosystem.spec import SCENARIOS, Spec
 from experiments.checks import SECTIONS, load
 from experiments.evidence_docs import claims
+from experiments.judgement import kind_of
 from experiments.provenance import ROW, corrections, counts, facts, kinds, problems, unknown_rows
-from experiments.robustness import hypercube, judgements, kind_of
+from experiments.robustness import hypercube, judgements
 
 SHIPPED = sorted(path.stem for path in SCENARIOS.glob("*.toml"))
 

@@ -14,7 +14,7 @@ from experiments.dollars import PARTS, dollar_ends
 from experiments.errors import RunFailure
 from experiments.network_chart import COLUMNS, network
 from experiments.outcomes import tier_figures
-from experiments.reports import ChartBlock, Report, save_chart, theme
+from experiments.reports import ChartBlock, Report, save_picture, theme
 from experiments.run_report import run_report
 from experiments.runs import RunResult, replicates, run
 
@@ -152,10 +152,10 @@ def test_a_large_tier_is_drawn_as_its_largest_firms_and_the_others() -> None:
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_a_chart_can_be_saved_for_a_paper(result: RunResult, tmp_path: Path, ending: str) -> None:
-    path = save_chart(result.plot("rent"), tmp_path / f"rent.{ending}")
+    path = save_picture(result.plot("rent").to_dict(), tmp_path / f"rent.{ending}")
     assert path.stat().st_size > 3000
     with pytest.raises(ValueError, match=r"ends in \.png, \.svg or \.pdf"):
-        save_chart(result.plot("rent"), tmp_path / "rent.gif")
+        save_picture(result.plot("rent").to_dict(), tmp_path / "rent.gif")
 
 
 def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from ecosystem.spec import Spec
+from ecosystem.spec import Spec, SpecError
 from experiments import robustness
 from experiments.claim_files import load_claims
 from experiments.errors import UserError
 from experiments.fingerprint import fingerprint
+from experiments.judgement import NARROWING, kind_of, that_open
 from experiments.robustness import (
     WIDTH,
     Attempt,
@@ -17,7 +18,6 @@ from experiments.robustness import (
     default_store,
     hypercube,
     judgements,
-    kind_of,
     moved,
     robustness_rows,
     run_robustness,
@@ -46,6 +46,19 @@ def test_a_point_moves_every_judgement_and_can_be_opened() -> None:
     assert len(changes) > 100
     for path, value in changes.items():
         assert abs(value - rows[path].value) <= WIDTH * abs(rows[path].value) * abs(ranks[kind_of(path)]) + 0.5001
+
+
+def test_changes_are_made_narrower_until_the_scenario_opens() -> None:
+    asked: list[float] = []
+
+    def changes(attempt: int, width: float) -> dict[str, float]:
+        asked.append(width)
+        return {"market.tax_rate": -1.0 if attempt < 2 else 0.2}
+
+    assert that_open(Spec.load("toy"), changes, 1) == {"market.tax_rate": 0.2}
+    assert asked == [1.0, NARROWING, NARROWING**2]
+    with pytest.raises(SpecError, match="no change of the judgement parameters can be opened"):
+        that_open(Spec.load("toy"), lambda attempt, width: {"market.tax_rate": -1.0}, 1)
 
 
 def test_a_verdict_is_kept_where_the_estimate_stays_on_its_side(tmp_path: Path) -> None:
