@@ -46,8 +46,7 @@ class Search:
     def __init__(
         self, scenario: str, free: tuple[Free, ...], seeds: int, journal: str | Path | None, workers: int | None
     ) -> None:
-        from experiments.paired import cores
-        from experiments.workers import LocalPool
+        from experiments.workers import LocalPool, cores
 
         self.scenario = scenario
         self.free = free

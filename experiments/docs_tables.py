@@ -167,7 +167,7 @@ def api_page() -> str:
     parts += [
         "## Commands",
         "Each says more with `--help`. Exit codes: 0 it ran, 1 it failed, 2 it was asked for something that cannot "
-        "be, 130 stopped by Ctrl-C.",
+        "be, 3 a claim fell short of `hypotheses --fail-on`, 130 stopped by Ctrl-C.",
         _table(("command", "what it does"), rows),
     ]
     return "\n\n".join(parts) + "\n"

@@ -7,7 +7,6 @@ the chance cancels in their difference.
 
 import contextlib
 import importlib
-import os
 import pickle
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from experiments.errors import RunFailure, UserError
-from experiments.workers import LocalPool
+from experiments.workers import LocalPool, cores
 
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
@@ -153,11 +152,6 @@ class Crew:
         self.done += count
         if self._progress is not None:
             self._progress(self.done, self.planned)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _simulate_packed(packed: bytes) -> Any:

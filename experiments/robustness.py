@@ -278,8 +278,7 @@ def _run(
     from concurrent.futures import as_completed
     from concurrent.futures.process import BrokenProcessPool
 
-    from experiments.paired import cores
-    from experiments.workers import LocalPool, failure
+    from experiments.workers import LocalPool, cores, failure
 
     done = planned - len(left)
     with LocalPool(workers or cores()) as pool:

@@ -1,7 +1,6 @@
 """Sweeps: a design times replicates, run in parallel into a store, never the same run twice."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from experiments.fingerprint import fingerprint
 from experiments.plans import make_plan
 from experiments.samples import Value
 from experiments.stores import Store
-from experiments.workers import DaskCluster, InProcess, LocalPool, Run, Work, Workers, one_thread, outcomes_of
+from experiments.workers import DaskCluster, InProcess, LocalPool, Run, Work, Workers, cores, one_thread, outcomes_of
 
 if TYPE_CHECKING:
     import altair as alt
@@ -161,15 +160,10 @@ def _workers(workers: int | None, cluster: str | None, months: int) -> Workers:
             raise UserError("give either workers or cluster: a cluster has its own workers")
         return DaskCluster(cluster)
     if workers is None:
-        workers = _processors() if months >= MONTHS_WORTH_A_POOL else 1
+        workers = cores() if months >= MONTHS_WORTH_A_POOL else 1
     if workers < 1:
         raise UserError(f"workers must be at least 1, not {workers}")
     return InProcess() if workers == 1 else LocalPool(workers)
-
-
-def _processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _spec_class() -> "type[Spec]":

@@ -143,6 +143,11 @@ def _headline(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Workers(Protocol):
     """A way to do chunks; `slots` is how many are done at once, and leaving the context ends them."""
 
