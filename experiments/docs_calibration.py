@@ -12,7 +12,8 @@ from experiments.worlds import EVIDENCE, read_evidence
 
 TEXT = """# Calibration
 
-`{command}` ({evaluations} evaluations of {seeds} replicates, code `{code}`) searched the free parameters inside their declared ranges for the smallest distance to the targets: {before:.0f} at the values before it,
+`{command}` ({evaluations} evaluations of {seeds} replicates, code `{code}`) searched the free parameters inside their
+declared ranges for the smallest distance to the targets: {before:.0f} at the values before it,
 {best:.0f} at the estimates, {after:.0f} at what is taken over, with {inside} of {count} targets and {held} of {guards}
 guards inside their bands. The whole result is `experiments/evidence/calibration.toml`; how a calibration works stands
 in [evidence](../evidence.md).
