@@ -155,7 +155,6 @@ def validate(
     /,
     *,
     out: Path | None = None,
-    protocol: bool | None = None,
     as_json: Json = False,
 ) -> None:
     """Score the kernel on measured rows in the format of throughput.csv.
