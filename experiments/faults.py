@@ -58,13 +58,13 @@ _ALL = (
         "chipmakers and clouds face entry at their own cost",
         {"chipmaker.*.entrant_cost_ratio": 1.01, "cloud.*.entrant_cost_ratio": 1.01, "mechanisms.chip_scarcity": False,
          "mechanisms.utilisation_pricing": False},
-        ("glut", "equity-order", "circular-finance", "new-interaction", "no-collapse"),
+        ("glut", "equity-order", "circular-finance", "new-interaction", "no-collapse", "bullwhip"),
     ),
     Fault(
         "costless-tokens",
         ("scale-trap",),
         "apps pay nothing for tokens and hours",
-        related=("flat-margin", "quota", "subscription-poor", *_WATER),
+        related=("flat-margin", "quota", "subscription-poor", "ai-search-first", "circular-finance", *_WATER),
         model=f"{_BROKEN}:CostlessTokens",
     ),
     Fault(
@@ -121,7 +121,8 @@ _ALL = (
         ("subscription-poor",),
         "everybody would pay ten times as much",
         {"consumers.*.casual_median": 22.0},
-        ("flat-rate", "flat-margin", "quota", "scale-trap", "new-interaction", "circular-finance", *_WATER),
+        ("flat-rate", "flat-margin", "quota", "scale-trap", "new-interaction", "circular-finance", "ai-search-first",
+         *_WATER),
     ),
     Fault(
         "no-make-or-buy", ("api-hike",), "buyers never build", {"mechanisms.make_or_buy": False}, scenario="2025"
@@ -144,7 +145,7 @@ _ALL = (
         "generous-hosts",
         ("open-weights",),
         "hosts give open models away",
-        related=("open-host", "scale-trap", *_WATER),
+        related=("open-host", "scale-trap", "no-collapse", *_WATER),
         model=f"{_BROKEN}:GenerousHosts",
     ),
     Fault("loyal-users", ("bought-users",), "bought users never review", {"consumers.*.trial_review": 0.0}),
