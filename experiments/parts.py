@@ -58,13 +58,10 @@ def _ctrl_c_comes_through() -> Iterator[None]:
     signal.signal(signal.SIGINT, press)
     try:
         yield
-    except Exception:
-        if not pressed:
-            raise
     finally:
         signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
+        if pressed:
+            raise KeyboardInterrupt from None
 
 
 @lru_cache(maxsize=1)

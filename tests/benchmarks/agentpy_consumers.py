@@ -13,7 +13,7 @@ from agents.consumers import Consumers
 from tests.agents.reference_consumers import NONE, TRIAL, UNAWARE, ReferenceConsumers
 
 
-class AgentPyPerson(agentpy.Agent):  # type: ignore[misc, unused-ignore]  # untyped, or not installed
+class AgentPyPerson(agentpy.Agent):
     """One slot of one consumer: a taste row and a place."""
 
     def setup(self) -> None:
@@ -35,7 +35,7 @@ class AgentPyPerson(agentpy.Agent):  # type: ignore[misc, unused-ignore]  # unty
             self.newcomer = True
 
 
-class AgentPyConsumers(agentpy.Model):  # type: ignore[misc, unused-ignore]  # untyped, or not installed
+class AgentPyConsumers(agentpy.Model):
     """Consumers of one region, one AgentPy agent per slot, started where a plain Mesa reference starts."""
 
     def __init__(self, opened: Consumers, offers: ConsumerOffers, seed: int) -> None:

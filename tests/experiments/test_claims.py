@@ -16,7 +16,7 @@ from experiments.control_worlds import WORLDS
 from experiments.errors import UserError
 from experiments.hypothesis_tests import SIDE, Case, Court, _judge, effect, hypotheses
 from experiments.judgement import drawn
-from experiments.metrics import METRICS, Value
+from experiments.metrics import METRICS
 from experiments.paired import Crew, Failed, Job
 from experiments.statistics import Interval, paired_difference
 from experiments.verdicts import Finding, Flip, HypothesesResult, Judgement, flips, values_used
@@ -342,15 +342,15 @@ def test_the_price_rise_is_tested_at_the_scenarios_own_cost_of_an_index() -> Non
             assert low <= world.app[app].index_cost == spec.app[app].index_cost <= high
 
 
-def test_a_share_is_decided_by_outcomes_that_are_all_the_same_but_not_by_four() -> None:
+def test_a_share_is_decided_by_outcomes_that_are_all_the_same_but_not_by_four(monkeypatch: pytest.MonkeyPatch) -> None:
     claim, court = _claim(name="api-hike"), Court(Crew(1), None, {}, None, vary=False)
     asked: list[int] = []
 
     def run(wanted: Sequence[tuple[Case, int]]) -> None:
         asked.extend(count for _, count in wanted)
 
-    court._run = run  # type: ignore[method-assign]
-    court._values = lambda *_: [1.0, 0.0]  # type: ignore[method-assign]
+    monkeypatch.setattr(court, "_run", run)
+    monkeypatch.setattr(court, "_values", lambda *_: [1.0, 0.0])
     assert court.settle([claim], quick=True, most=None)[claim.id].verdict == "supported"
     assert court.settle([claim], quick=True, most=4)[claim.id].verdict == "inconclusive"
     assert court.settle([claim], quick=False, most=None)[claim.id].verdict == "supported"
@@ -381,10 +381,12 @@ def test_claims_that_are_given_say_so_beside_the_verdict(capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(("unknown", "verdict"), [(0, "supported"), (1, "supported"), (2, "inconclusive")])
-def test_nothing_is_said_where_more_than_a_tenth_of_the_replicates_has_no_meaning(unknown: int, verdict: str) -> None:
+def test_nothing_is_said_where_more_than_a_tenth_of_the_replicates_has_no_meaning(
+    monkeypatch: pytest.MonkeyPatch, unknown: int, verdict: str
+) -> None:
     claim, court = _of("difference"), Court(Crew(1), None, {}, None, vary=False)
-    values: list[list[Value | Failed]] = [[math.nan if i < unknown else 3.0 + i, 1.0] for i in range(10)]
-    court._values = lambda _, replicate: values[replicate]  # type: ignore[method-assign,assignment]
+    values = [[math.nan if i < unknown else 3.0 + i, 1.0] for i in range(10)]
+    monkeypatch.setattr(court, "_values", lambda _, replicate: values[replicate])
     found = court.finding(Case(claim, "main"), 10, 0.95)
     assert found.verdict == verdict and found.interval is not None
     assert found.note == (f"{unknown} of 10 replicates have no meaning" if unknown else "")

@@ -1,6 +1,7 @@
 """A sweep on a Dask cluster whose workers and scheduler are killed: nothing lost, nothing twice."""
 
 import contextlib
+import importlib
 import os
 import socket
 import subprocess
@@ -42,9 +43,8 @@ def cluster(port: int, folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]"
 
 
 def wait_for_workers(port: int) -> None:
-    import distributed
-
-    with distributed.Client(f"tcp://127.0.0.1:{port}", timeout=30, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+    distributed: Any = importlib.import_module("distributed")
+    with distributed.Client(f"tcp://127.0.0.1:{port}", timeout=30, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=30)
 
 

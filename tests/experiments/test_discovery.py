@@ -1,6 +1,7 @@
 """PRIM finds planted boxes, and says when there is nothing to find."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,8 +86,8 @@ def test_a_store_is_searched_by_a_condition(tmp_path: Path) -> None:
             "uncertainties": {"demand.elasticity": "span", "app.price": {"low": 1.0, "high": 30.0}},
         }
     )
-    base: object = FakeSpec()
-    sweep(design, tmp_path / "store", base=base, runner=RUNNER, workers=1)  # type: ignore[arg-type]
+    base: Any = FakeSpec()
+    sweep(design, tmp_path / "store", base=base, runner=RUNNER, workers=1)
     found = discover(tmp_path / "store", '"app.price" < 15 AND "demand.elasticity" < 1 AND users > 0')
     assert found.cases == 300
     assert set(found.box.limits) == {"app.price", "demand.elasticity"}
