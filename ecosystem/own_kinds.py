@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import GenericAlias
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import create_model
@@ -95,7 +96,7 @@ def extended(base: type[P], kinds: tuple[Kind[Any, Any], ...]) -> type[P]:
             raise ValueError(f"kind {kind.name!r}: scenarios have something else of that name; choose another")
     fields: dict[str, Any] = {
         kind.name: (
-            dict[str, kind.spec],  # type: ignore[name-defined]  # a type that is known when it runs
+            GenericAlias(dict, (str, kind.spec)),
             param({}, unit="agents", source="scenario", role="fact", doc=f"{kind.name}: a kind of one's own"),
         )
         for kind in kinds

@@ -49,7 +49,7 @@ BreakEven = Literal["yes", "no", "open"]
 
 
 def breaks_even(low: float, high: float, survived: float) -> BreakEven:
-    """Say whether a way of earning breaks even, by the 95 % interval of its operating profit a month.
+    """Say whether a way of earning breaks even, by the interval of its operating profit a month.
 
     Yes where all of it lies above zero, no where it lies below or the app fails in most replicates, else open.
     """
@@ -140,7 +140,7 @@ def _weights(chain: "ValueChain", app: "App") -> list[float]:
             price[size] = lab.models[size].price.blend(mix)
         else:
             price[size] = chain.token_cost(lab.agent_id, size)
-    return [tier.tokens * price[tier.model] / price["small"] for _, tier in app.tiers]
+    return [tier.tokens * price[app.model_of(tier)] / price["small"] for _, tier in app.tiers]
 
 
 def _split(chain: "ValueChain", app: "App", cost: float) -> tuple[float, float]:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from experiments import arm_measures
 from experiments import formats as f
 from experiments.docs_words import made, number, pivot, runs_of, spanned, table
 
@@ -66,10 +65,8 @@ def _needed(replicates: float | None) -> str:
 def breaks_even(said: Mapping[str, Any], app: str, arm: str) -> str:
     """Say whether an arm breaks even, as the report does; or that the app failed in it."""
     mean = next(r for r in said["outcomes"] if r["app"] == app and r["arm"] == arm)
-    survived = number(mean["survived"])
-    found = next(r for r in said["intervals"] if r["app"] == app and r["arm"] == arm and r["outcome"] == PROFIT)
-    words = arm_measures.breaks_even(number(found["low"]), number(found["high"]), survived)
-    return f"{words}, fails" if survived < 0.5 else words
+    words: str = mean["breaks_even"]
+    return f"{words}, fails" if number(mean["survived"]) < 0.5 else words
 
 
 def paying_deciles(said: Mapping[str, Any], app: str, arm: str) -> str:

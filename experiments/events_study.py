@@ -5,7 +5,6 @@ result = shock("deepseek")
 print(result.table())
 """
 
-import json
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from experiments.claim_files import World, fill
 from experiments.errors import RunFailure, UserError
 from experiments.paired import Crew, Failed, Job
+from experiments.places import write_json
 from experiments.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:
@@ -208,11 +208,7 @@ class ShockResult:
 
     def save(self, path: str | Path) -> Path:
         """Write the result as JSON; RunFailure where the disk refuses."""
-        from experiments.parts import write_text
-
-        target = Path(path)
-        write_text(target, json.dumps(self.to_dict(), indent=1, allow_nan=False))
-        return target
+        return write_json(path, self.to_dict())
 
 
 def shocks() -> dict[str, str]:

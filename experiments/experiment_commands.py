@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from experiments.errors import RunFailure
-from experiments.places import PAGE, RESULT, check_folder
+from experiments.places import PAGE, RESULT, check_folder, named_after, write_json
 from experiments.run_command import Json, Overrides, can_report, parse_overrides
 
 if TYPE_CHECKING:
@@ -76,18 +76,20 @@ def command_monetise(
     workers
         Processes; by default as many as there are cores where the work is worth it.
     out
-        Folder for result.json and report.html; by default results/monetise-SCENARIO.
+        Folder for result.json and report.html; by default results/monetise-SCENARIO, with a digest of
+        what --set changes.
     """
     from experiments.experiment_tables import print_monetisation
     from experiments.monetisation import monetise
 
-    folder = out or Path("results") / f"monetise-{Path(scenario).stem}"
+    changes = parse_overrides(overrides or [])
+    folder = out or named_after(f"monetise-{Path(scenario).stem}", changes)
     check_folder(folder)
     with _bar() as tell:
         result = monetise(
             scenario, apps=apps, arms=arms, arms_file=arms_file, control=control, months=months, replicates=replicates,
             precision=precision, questions=questions, seed=seed, workers=workers,
-            overrides=parse_overrides(overrides or []), progress=tell,
+            overrides=changes, progress=tell,
         )  # fmt: skip
     _deliver(result, folder, as_json, print_monetisation)
     return 0
@@ -143,7 +145,8 @@ def command_hypotheses(
     workers
         Processes; by default as many as there are cores where the work is worth it.
     out
-        Folder for result.json and report.html; by default results/hypotheses, of planted faults results/faults.
+        Folder for result.json and report.html; by default results/hypotheses, with a digest of what --set
+        changes, of planted faults results/faults.
     """
     from experiments.experiment_tables import print_claims, print_faults, print_verdicts
     from experiments.faults import check_faults
@@ -152,7 +155,8 @@ def command_hypotheses(
     if list_claims:
         print_claims(as_json)
         return 0
-    folder = out or Path("results") / ("faults" if faults or fault else "hypotheses")
+    changes = parse_overrides(overrides or [])
+    folder = out or named_after("faults" if faults or fault else "hypotheses", changes)
     check_folder(folder)
     if faults or fault:
         contrary = {
@@ -167,7 +171,7 @@ def command_hypotheses(
     with _bar() as tell:
         result = hypotheses(
             claims, files=file or (), scenario=scenario, quick=quick, replicates=replicates, seed=seed, workers=workers,
-            overrides=parse_overrides(overrides or []), vary_judgement=vary_judgement, progress=tell,
+            overrides=changes, vary_judgement=vary_judgement, progress=tell,
         )  # fmt: skip
 
     def show(console: "Console", result: "HypothesesResult") -> None:
@@ -215,7 +219,8 @@ def command_shock(
     workers
         Processes; by default as many as there are cores where the work is worth it.
     out
-        Folder for result.json and report.html; by default results/shock-EVENT-SCENARIO.
+        Folder for result.json and report.html; by default results/shock-EVENT-SCENARIO, with a digest of
+        what --set changes.
     """
     from experiments.events_study import shock, shocks
     from experiments.experiment_tables import print_shock
@@ -224,12 +229,13 @@ def command_shock(
         for name, title in shocks().items():
             print(f"{name:18} {title}")
         return 0
-    folder = out or Path("results") / f"shock-{event}-{Path(scenario).stem}"
+    changes = parse_overrides(overrides or [])
+    folder = out or named_after(f"shock-{event}-{Path(scenario).stem}", changes)
     check_folder(folder)
     with _bar() as tell:
         result = shock(
             event, scenario, month=month, months=months, replicates=replicates, seed=seed, workers=workers,
-            overrides=parse_overrides(overrides or []), progress=tell,
+            overrides=changes, progress=tell,
         )  # fmt: skip
     _deliver(result, folder, as_json, print_shock)
     return 0
@@ -247,8 +253,6 @@ def _deliver(result: Any, folder: Path, as_json: bool, show: Any) -> None:
     """Show the result, then write result.json and report.html into a folder."""
     from rich.console import Console
 
-    from experiments.parts import write_text
-
     files = {"results": str(folder / RESULT)}
     if can_report():
         files["report"] = str(folder / PAGE)
@@ -262,7 +266,7 @@ def _deliver(result: Any, folder: Path, as_json: bool, show: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunFailure(f"cannot write to {folder}: {error.strerror}") from error
-    write_text(folder / RESULT, json.dumps(content, indent=1, allow_nan=False))
+    write_json(folder / RESULT, content)
     if "report" in files:
         result.to_html(folder / PAGE)
     if not as_json:

@@ -5,7 +5,6 @@ claim, and of no claim that has nothing to do with the mechanism: those that do 
 something else, so a fault whose runs break off, or have no meaning, has upset nothing.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from experiments.claim_files import load_claims
 from experiments.errors import UserError
 from experiments.paired import MODEL, Crew
+from experiments.places import write_json
 from experiments.verdicts import QUICK
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ _ALL = (
         "everybody would pay ten times as much",
         {"consumers.*.casual_median": 22.0},
         ("flat-rate", "flat-margin", "quota", "scale-trap", "new-interaction", "circular-finance", "ai-search-first",
-         *_WATER),
+         "api-hike", *_WATER),
     ),
     Fault(
         "no-make-or-buy", ("api-hike",), "buyers never build", {"mechanisms.make_or_buy": False}, scenario="2025"
@@ -283,10 +283,8 @@ class FaultsResult:
         return content
 
     def save(self, path: "str | Path") -> Path:
-        """Write the result as JSON."""
-        target = Path(path)
-        target.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
-        return target
+        """Write the result as JSON; RunFailure where the disk refuses."""
+        return write_json(path, self.to_dict())
 
     def _rows(self) -> list[dict[str, Any]]:
         return [{**asdict(check), "kind": check.kind, "passed": check.passed} for check in self.checks]

@@ -134,9 +134,9 @@ def revenue_per_thousand(chain: "ValueChain", app: str) -> float:
     return 1000.0 * ratio(earned, usage.queries - usage.paid_queries)
 
 
-def profit_of(chain: "ValueChain", firms: Sequence[str], months: Months = None) -> float:
-    """Return the operating profit of some firms together, USD."""
-    return float(sum(chain.recorder.of(firm, "operating_profit")[span(chain, months)].sum() for firm in firms))
+def gross_profit_of(chain: "ValueChain", firms: Sequence[str], months: Months = None) -> float:
+    """Return the gross profit of some firms together, USD."""
+    return float(sum(chain.recorder.of(firm, "gross_profit")[span(chain, months)].sum() for firm in firms))
 
 
 # --- make or buy -------------------------------------------------------------------------------------------------

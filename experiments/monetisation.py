@@ -5,7 +5,6 @@ result = monetise("2025")
 print(result.table())
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from experiments.arm_files import Arm, choose_arms, load_arms, named_apps, prepa
 from experiments.arm_measures import DECILE_FIGURES, UNITS, BreakEven, breaks_even
 from experiments.errors import RunFailure, UserError
 from experiments.paired import Crew, Failed, Job
+from experiments.places import write_json
 from experiments.statistics import Difference, Interval, holm, mean_interval, paired_difference, replicates_needed
 
 if TYPE_CHECKING:
@@ -112,15 +112,19 @@ class MonetisationResult:
         found: Floats = self.values[names.index(arm), self.apps.index(app), :, list(UNITS).index(outcome)]
         return found
 
-    def interval(self, arm: str, app: str, outcome: str) -> Interval | None:
+    def interval(self, arm: str, app: str, outcome: str, level: float = 0.95) -> Interval | None:
         """Return the mean of an outcome with its interval, None where it has no meaning."""
         values = self.of(arm, app, outcome)
         values = values[np.isfinite(values)]
-        return mean_interval(values) if len(values) else None
+        return mean_interval(values, level=level) if len(values) else None
 
     def breaks_even(self, arm: str, app: str) -> BreakEven:
-        """Say whether an arm breaks even, by the interval of its operating profit: yes, no, or open."""
-        profit = self.interval(arm, app, "operating_profit")
+        """Say whether an arm breaks even, by the interval of its operating profit: yes, no, or open.
+
+        The intervals that decide are wider than those that are shown: all arms of an app together say something
+        wrong in one experiment of twenty at most (Bonferroni).
+        """
+        profit = self.interval(arm, app, "operating_profit", 1.0 - 0.05 / len(self.arms))
         ends = (profit.low, profit.high) if profit else (math.nan, math.nan)
         return breaks_even(*ends, _mean(self.of(arm, app, "survived")))
 
@@ -260,11 +264,7 @@ class MonetisationResult:
 
     def save(self, path: str | Path) -> Path:
         """Write the result as JSON; RunFailure where the disk refuses."""
-        from experiments.parts import write_text
-
-        target = Path(path)
-        write_text(target, json.dumps(self.to_dict(), indent=1, allow_nan=False))
-        return target
+        return write_json(path, self.to_dict())
 
 
 def monetise(

@@ -214,8 +214,8 @@ _DECILES_NOTE = "Means over replicates in the last month; compute is what servin
 _ARMS_NOTE = (
     "Dollars a month, means of the last year; profit a user in dollars a month, runway in months, trust against 1 at "
     "the opening. Breaks even: yes where the whole interval of profit lies above zero, no where it lies below or the "
-    "app fails in most replicates, else open. Each interval is a 95 % interval by itself, not widened for "
-    "the number of ways."
+    "app fails in most replicates, else open; the interval that decides is wider than the 95 % interval shown, so that "
+    "all ways of an app together are wrong in one experiment of twenty at most."
 )
 
 

@@ -1,15 +1,34 @@
 """Places that results go to: looked at before the work, so that none is lost to a place that cannot take it."""
 
 import contextlib
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from experiments.errors import RunFailure, UserError
 
 RESULT, PAGE = "result.json", "report.html"
 OURS = ("control", "claims", "shock", "faults")
 """Keys of which every result of an experiment has one."""
+
+
+def named_after(name: str, changes: Mapping[str, Any]) -> Path:
+    """Return the folder `results/<name>`, with a digest of overrides: what they change does not replace the plain."""
+    if changes:
+        name += f"-{hashlib.sha256(json.dumps(changes, sort_keys=True, default=str).encode()).hexdigest()[:6]}"
+    return Path("results") / name
+
+
+def write_json(path: str | Path, content: Mapping[str, Any]) -> Path:
+    """Write a result as JSON, atomically; RunFailure where the disk refuses."""
+    from experiments.parts import write_text
+
+    target = Path(path)
+    write_text(target, json.dumps(content, indent=1, allow_nan=False))
+    return target
 
 
 def check_folder(folder: Path) -> None:

@@ -7,7 +7,6 @@ report.html       the report
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import RunFailure, UserError
+from experiments.places import named_after
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,9 +40,7 @@ def default_folder(
     name = f"{Path(scenario).stem}-seed{seed}"
     if months is not None:
         name += f"-{months}months"
-    if changes:
-        name += f"-{hashlib.sha256(json.dumps(changes, sort_keys=True, default=str).encode()).hexdigest()[:6]}"
-    return Path("results") / name
+    return named_after(name, changes or {})
 
 
 def check_place(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Verdicts on claims: what a test came to, under which conditions it holds, and where an assumption flips it."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import formats as f
 from experiments.claim_files import Assumption, Claim
+from experiments.places import write_json
 from experiments.statistics import Interval, Verdict
 
 if TYPE_CHECKING:
@@ -188,10 +188,8 @@ class HypothesesResult:
         return content
 
     def save(self, path: str | Path) -> Path:
-        """Write the result as JSON."""
-        target = Path(path)
-        target.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
-        return target
+        """Write the result as JSON; RunFailure where the disk refuses."""
+        return write_json(path, self.to_dict())
 
 
 def flips(claim: Claim, values: Sequence[float], findings: Sequence[Finding]) -> tuple[Flip, ...]:

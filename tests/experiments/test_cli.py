@@ -192,6 +192,15 @@ def test_a_place_for_a_result_is_looked_at_before_the_work(
         assert call(*command, "--out", "file")[0] == 2
 
 
+def test_a_changed_world_does_not_replace_the_result_of_the_plain_one(call: Call) -> None:
+    shock = ("shock", "price-war", "toy", "--month", "0", "--months", "6", "--replicates", "2")
+    assert call(*shock)[0] == 0
+    assert call(*shock, "--set", "mechanisms.funding=false")[0] == 0
+    plain, changed = sorted(Path("results").iterdir())
+    assert plain.name == "shock-price-war-toy"
+    assert changed.name.startswith("shock-price-war-toy-")
+
+
 def test_what_cannot_be_written_in_the_end_was_printed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     from experiments import parts
 
