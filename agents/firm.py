@@ -26,6 +26,11 @@ Expense = Literal[
 class Books:
     """One firm's accounts of one month, accrual basis, USD."""
 
+    __slots__ = (
+        "capex", "cost_of_sales", "depreciation", "financial", "interest", "marketing", "overhead", "research",
+        "research_staff", "revenue", "staff", "streams", "tax",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self.streams: defaultdict[str, float] = defaultdict(float)
         self.clear()
@@ -48,7 +53,7 @@ class Books:
 
     def spend(self, expense: str, amount: float) -> None:
         """Add an invoice to the month's books."""
-        self.__dict__[expense] += amount
+        setattr(self, expense, getattr(self, expense) + amount)
 
     def earn(self, kind: str, amount: float) -> None:
         """Add a sale to the month's books."""
