@@ -174,7 +174,10 @@ class Firm(EconomicAgent):
 
     def pay_out(self, months_of_cost_kept: float, share: float) -> float:
         """Give `share` of net profit back to the owners, as far as cash stays above some months of cost; return it."""
+        profit = self.books.net_profit
+        if profit <= 0.0:
+            return 0.0
         spare = self.cash - months_of_cost_kept * self.books.cash_cost
-        amount = max(min(share * self.books.net_profit, spare), 0.0)
+        amount = max(min(share * profit, spare), 0.0)
         self.pay("dividends", "dividends", amount, "financial")
         return amount
