@@ -26,6 +26,11 @@ Expense = Literal[
 class Books:
     """One firm's accounts of one month, accrual basis, USD."""
 
+    __slots__ = (
+        "capex", "cost_of_sales", "depreciation", "financial", "interest", "marketing", "overhead", "research",
+        "research_staff", "revenue", "staff", "streams", "tax",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self.streams: defaultdict[str, float] = defaultdict(float)
         self.clear()
@@ -48,7 +53,7 @@ class Books:
 
     def spend(self, expense: str, amount: float) -> None:
         """Add an invoice to the month's books."""
-        self.__dict__[expense] += amount
+        setattr(self, expense, getattr(self, expense) + amount)
 
     def earn(self, kind: str, amount: float) -> None:
         """Add a sale to the month's books."""
@@ -169,7 +174,10 @@ class Firm(EconomicAgent):
 
     def pay_out(self, months_of_cost_kept: float, share: float) -> float:
         """Give `share` of net profit back to the owners, as far as cash stays above some months of cost; return it."""
+        profit = self.books.net_profit
+        if profit <= 0.0:
+            return 0.0
         spare = self.cash - months_of_cost_kept * self.books.cash_cost
-        amount = max(min(share * self.books.net_profit, spare), 0.0)
+        amount = max(min(share * profit, spare), 0.0)
         self.pay("dividends", "dividends", amount, "financial")
         return amount

@@ -181,12 +181,19 @@ def annuity(growth: float, growth_fade: float, discount_rate: float) -> float:
     """
     place = 1000.0 * growth
     below = math.floor(place)
-    low, high = (_annuity(step / 1000.0, growth_fade, discount_rate) for step in (below, below + 1))
-    return low + (place - below) * (high - low)
+    worth, step = _annuity(below, growth_fade, discount_rate)
+    return worth + (place - below) * step
 
 
 @lru_cache(maxsize=4096)
-def _annuity(growth: float, growth_fade: float, discount_rate: float, months: int = 240) -> float:
+def _annuity(below: int, growth_fade: float, discount_rate: float) -> tuple[float, float]:
+    """Return the annuity at `below` tenths of a per cent of growth, and by how much more it is at the next one."""
+    worth, above = (_exact_annuity(tenths / 1000.0, growth_fade, discount_rate) for tenths in (below, below + 1))
+    return worth, above - worth
+
+
+@lru_cache(maxsize=4096)
+def _exact_annuity(growth: float, growth_fade: float, discount_rate: float, months: int = 240) -> float:
     discount = math.exp(-math.log1p(discount_rate) / 12.0)
     ahead = np.arange(1.0, months + 1.0)
     worth = np.cumprod((1.0 + growth * growth_fade**ahead) * discount)

@@ -58,8 +58,9 @@ class Equity:
         for news in chain.timeline.news:
             self._take_news(news.saving)
         for firm_id, firm in chain.firms.items():
-            self.belief[firm_id] += 0.15 * (1.0 - self.belief[firm_id])
-            firm.value = self._fundamental(firm) * self.belief[firm_id] if firm.alive else 0.0
+            belief = self.belief[firm_id]
+            belief = self.belief[firm_id] = belief + 0.15 * (1.0 - belief)
+            firm.value = self._fundamental(firm) * belief if firm.alive else 0.0
 
     def _fundamental(self, firm: Firm) -> float:
         profit = MATURE_SHARE * max(firm.smoothed_gross, 0.1 * firm.smoothed_revenue)

@@ -1,7 +1,7 @@
 """Records of payments: their kinds, the accounts, and the flows of a window of months as arrays."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -144,6 +144,19 @@ class Flows:
         payer = group[self.payer]
         internal: NDArray[np.bool_] = (payer == group[self.payee]) & (payer >= 0)
         return internal
+
+    def summed(self) -> "Flows":
+        """Return the payments with one row for each (payer, payee, kind), dated by the first of those it sums."""
+        accounts, kinds = len(self.accounts), len(self.kinds)
+        code = (self.payer.astype(np.int64) * accounts + self.payee) * kinds + self.kind
+        _, first, row = np.unique(code, return_index=True, return_inverse=True)
+        columns = ("payer", "payee", "kind", "month", "since")
+        return replace(
+            self,
+            amount=np.bincount(row, self.amount, len(first)).astype(np.float64),
+            quantity=np.bincount(row, self.quantity, len(first)).astype(np.float64),
+            **{name: getattr(self, name)[first] for name in columns},
+        )
 
     def received(self, rows: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
         """Money received by each account in the chosen rows (all by default), USD, shape (accounts,)."""

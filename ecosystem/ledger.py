@@ -36,6 +36,13 @@ class _Due:
     month: int
 
 
+@dataclass(slots=True)
+class _Purse:
+    """Cash of one account, USD: infinite for an unlimited source, money received so far for a sink."""
+
+    cash: float
+
+
 @dataclass(frozen=True, slots=True)
 class _Month:
     """The entries of one closed month: rows of the table of links, what they carried, and the cash after."""
@@ -56,16 +63,17 @@ class Ledger:
     def __init__(self, kinds: Iterable[Kind] = STANDARD_KINDS) -> None:
         self._accounts: dict[str, Account] = {}
         self._index: dict[str, int] = {}
-        self._cash: dict[str, float] = {}
+        self._purses: dict[str, _Purse] = {}
         self._endowment: list[float] = []
         self._limited: list[bool] = []
         self._kinds: dict[str, Kind] = {}
         self._kind_index: dict[str, int] = {}
-        self._links: dict[tuple[str, str, str], int] = {}
+        self._links: dict[tuple[str, str, str], tuple[int, _Purse, _Purse]] = {}
+        """Row in the table of links, and the purses of payer and payee, by (payer, payee, kind)."""
         self._new_links: list[tuple[int, int, int, int]] = []
         self._table: Ints = np.empty((0, 4), dtype=np.int32)
         self._payer = self._payee = np.empty(0, dtype=np.intp)
-        self._from_source = self._into_sink = np.empty(0, dtype=np.intp)
+        self._finite = self._from_source = self._into_sink = np.empty(0, dtype=np.intp)
         self._journal: list[float] = []
         """The month's payments one after the other, three numbers each: link, amount, quantity."""
         self._arrears: defaultdict[str, list[_Due]] = defaultdict(list)
@@ -123,7 +131,7 @@ class Ledger:
         start = inf if role == "source" and not limited else cash or 0.0
         self._index[account] = len(self._accounts)
         self._accounts[account] = Account(account, role, tier, region, group, limited)
-        self._cash[account] = start
+        self._purses[account] = _Purse(start)
         self._endowment.append(start)
         self._limited.append(limited)
 
@@ -137,7 +145,7 @@ class Ledger:
     def cash(self, account: str) -> float:
         """Cash of a firm or fund, USD; infinite for an unlimited source, money received so far for a sink."""
         try:
-            return self._cash[account]
+            return self._purses[account].cash
         except KeyError:
             raise LedgerError(f"no account {account!r}") from None
 
@@ -149,18 +157,17 @@ class Ledger:
         quantity that is negative or not finite, a finite fund that is short.
         """
         try:
-            link = self._links[payer, payee, kind]
+            link, buyer, seller = self._links[payer, payee, kind]
         except KeyError:
-            link = self._open_link(payer, payee, kind)
-        cash = self._cash
-        if not (0.0 <= amount < cash[payer] and 0.0 <= quantity < inf):
+            link, buyer, seller = self._open_link(payer, payee, kind)
+        if not (0.0 <= amount < buyer.cash and 0.0 <= quantity < inf):
             amount = self._payable(payer, payee, kind, amount, quantity)
-        cash[payer] -= amount
-        cash[payee] += amount
+        buyer.cash -= amount
+        seller.cash += amount
         self._journal += (link, amount, quantity)
         return amount
 
-    def _open_link(self, payer: str, payee: str, kind: str) -> int:
+    def _open_link(self, payer: str, payee: str, kind: str) -> tuple[int, _Purse, _Purse]:
         """Check the names of a new (payer, payee, kind) and give it a row."""
         flow = f"{payer} -> {payee} ({kind})"
         for account in (payer, payee):
@@ -172,7 +179,7 @@ class Ledger:
             raise LedgerError(f"{flow}: a sink cannot pay")
         if payer == payee:
             raise LedgerError(f"{flow}: payer and payee are the same")
-        link = self._links[payer, payee, kind] = len(self._links)
+        link = self._links[payer, payee, kind] = len(self._links), self._purses[payer], self._purses[payee]
         self._new_links.append((self._index[payer], self._index[payee], self._kind_index[kind], self.month))
         return link
 
@@ -183,7 +190,7 @@ class Ledger:
             raise LedgerError(f"{flow}: amount {amount!r} is negative or not finite")
         if not 0.0 <= quantity < inf:
             raise LedgerError(f"{flow}: quantity {quantity!r} is negative or not finite")
-        cash = self._cash[payer]
+        cash = self._purses[payer].cash
         if amount <= cash:
             return amount
         if self._accounts[payer].role == "source":
@@ -209,9 +216,9 @@ class Ledger:
         """Pay arrears, oldest first, as far as the firm's cash goes; return what was paid, USD."""
         payments: list[float] = []
         dues = self._arrears.get(firm, [])
-        while dues and self._cash[firm] > 0.0:
+        while dues and self.cash(firm) > 0.0:
             due = dues[0]
-            payments.append(self.pay(firm, due.payee, due.kind, min(due.amount, self._cash[firm])))
+            payments.append(self.pay(firm, due.payee, due.kind, min(due.amount, self.cash(firm))))
             due.amount -= payments[-1]
             if due.amount <= 0.0:
                 dues.pop(0)
@@ -237,7 +244,7 @@ class Ledger:
         if self._new_links:
             self._add_links()
         calls, amount, quantity = self._entries()
-        opening, closing = self._cash_at(self.month), np.array(list(self._cash.values()))
+        opening, closing = self._cash_at(self.month), np.array([purse.cash for purse in self._purses.values()])
         self._check_balances(amount, calls, opening, closing)
         self._check_identity(amount, calls, opening, closing)
         active = calls.nonzero()[0].astype(np.int32)
@@ -246,7 +253,7 @@ class Ledger:
 
     def _entries(self) -> tuple[NDArray[np.int64], Floats, Floats]:
         """Return the month's number of payments, amount and quantity by link, each (links,)."""
-        journal = np.array(self._journal).reshape(-1, 3)
+        journal = np.fromiter(self._journal, np.float64, len(self._journal)).reshape(-1, 3)
         link = journal[:, 0].astype(np.intp)
         links = len(self._table)
         calls: NDArray[np.int64] = np.bincount(link, minlength=links).astype(np.int64)
@@ -255,11 +262,13 @@ class Ledger:
         return calls, amount, quantity
 
     def _add_links(self) -> None:
-        """Give the month's new links their rows in the table; note which come from sources and go to sinks."""
+        """Give new links their rows in the table; note the finite accounts, and links from sources and into sinks."""
         self._table = np.concatenate([self._table, np.array(self._new_links, dtype=np.int32)])
         self._new_links.clear()
         self._payer, self._payee = (self._table[:, end].astype(np.intp) for end in (0, 1))
-        unlimited = ~np.array(self._limited)
+        limited = np.array(self._limited)
+        unlimited = ~limited
+        self._finite = np.flatnonzero(limited)
         self._from_source = np.flatnonzero(unlimited[self._payer])
         self._into_sink = np.flatnonzero(unlimited[self._payee])
 
@@ -285,9 +294,8 @@ class Ledger:
 
     def _check_identity(self, amount: Floats, calls: NDArray[np.int64], opening: Floats, closing: Floats) -> None:
         """The cash changes of firms and funds sum to money from sources minus money into sinks."""
-        limited = np.array(self._limited)
-        opening = opening[limited]
-        changes = fsum((closing[limited] - opening).tolist())
+        opening = opening[self._finite]
+        changes = fsum((closing[self._finite] - opening).tolist())
         from_sources = fsum(amount[self._from_source].tolist())
         into_sinks = fsum(amount[self._into_sink].tolist())
         gap = changes - (from_sources - into_sinks)

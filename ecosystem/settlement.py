@@ -43,10 +43,12 @@ class Settlement:
     def _enterprise_invoices(self) -> None:
         """Enterprises pay labs and hosts for tokens; off-peak discounts lower what list prices bring in."""
         chain = self.chain
+        labs, clouds = chain.labs, chain.clouds
+        regions = {name: segment.spec.region for name, segment in chain.enterprises.items()}
         invoices: dict[tuple[str, str], tuple[float, float]] = {}
         for (segment, seller, lab, _), (_, volume, value) in chain.serving.api_sales.items():
-            served = chain.labs[seller].served if seller in chain.labs else chain.clouds[seller].hosted[lab].served
-            parties = chain.enterprises[segment].spec.region, seller
+            served = labs[seller].served if seller in labs else clouds[seller].hosted[lab].served
+            parties = regions[segment], seller
             amount, quantity = invoices.get(parties, (0.0, 0.0))
             invoices[parties] = amount + value * served, quantity + volume * served
         self.api_revenue = 0.0

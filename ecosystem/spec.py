@@ -400,7 +400,7 @@ def _in_order(table: Mapping[str, Any]) -> dict[str, Any]:
     ordered = {}
     for key in sorted(table, key=str):
         value = table[key]
-        ordered[key] = _in_order(value) if isinstance(value, Mapping) else value
+        ordered[key] = _in_order(value) if isinstance(value, dict) else value
     return ordered
 
 

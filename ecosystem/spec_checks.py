@@ -10,14 +10,18 @@ if TYPE_CHECKING:
     from ecosystem.spec import Spec
 
 
+_NUMBERS = (int, float)
+_NODES = (dict, BaseModel)
+
+
 def check_amounts(node: Any, path: str = "") -> None:
     """Refuse a negative amount in any table of numbers (fleets, purchases, shares by firm); ValueError."""
     table = isinstance(node, dict)
     for name, value in (node if table else vars(node)).items():
-        if isinstance(value, int | float):
+        if isinstance(value, _NUMBERS):
             if table and value < 0.0:
                 raise ValueError(f"{_joined(path, name)}: {value:g} is negative; amounts in this table are 0 or more")
-        elif isinstance(value, dict | BaseModel):
+        elif value is not None and not isinstance(value, str) and isinstance(value, _NODES):
             check_amounts(value, _joined(path, name))
 
 

@@ -120,7 +120,7 @@ def tier_figures(run: "RunResult", *, whole: bool = False) -> dict[str, TierFigu
     from ecosystem.network import concentration
 
     span = window(run.months, whole=whole)
-    flows = run.flows_of(span)
+    flows = run.flows_of(span).summed()
     final = finality()
     cents = cents_per_final_dollar(flows, final)
     cover = final_demand_cover(flows, final, of="revenue")

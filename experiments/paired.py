@@ -17,6 +17,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
+from experiments.conditions import one_thread, patient_collector
 from experiments.errors import RunFailure, UserError
 from experiments.workers import LocalPool, cores
 
@@ -64,13 +65,11 @@ def simulate(job: Job) -> Any:
 
     A list, one of each stop and of the end, for a job that is measured on the way.
     """
-    from threadpoolctl import threadpool_limits
-
     from ecosystem.ledger import LedgerBreach, LedgerError
 
     stops = (*job.on_the_way, (job.months, job.arguments))
     found: list[Any] = []
-    with threadpool_limits(1):
+    with one_thread(), patient_collector():
         chain: ValueChain = _named(job.model)(job.spec, rng=job.seed, replicate=job.replicate)
         try:
             for month, arguments in stops:

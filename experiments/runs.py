@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.conditions import one_thread, patient_collector
 from experiments.errors import RunFailure, UserError
 from experiments.outcomes import outcomes, outcomes_of, tier_figures
 
@@ -291,12 +292,10 @@ def run(
     lengthens it. `overrides`: dotted path -> value. SpecError for a scenario that cannot be run, RunFailure
     for a run that breaks off.
     """
-    from threadpoolctl import threadpool_limits
-
     from ecosystem.model import ValueChain
 
     loaded = resolved(spec, overrides, months)
-    with threadpool_limits(1):
+    with one_thread(), patient_collector():
         chain = ValueChain(loaded, rng=seed, replicate=replicate)
         last = loaded.months if months is None else months
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.conditions import one_thread
 from experiments.designs import Design
 from experiments.dispatch import Dispatch, Progress, check_all_arrived
 from experiments.errors import UserError
@@ -14,7 +15,7 @@ from experiments.fingerprint import fingerprint
 from experiments.plans import make_plan
 from experiments.samples import Value
 from experiments.stores import Store
-from experiments.workers import DaskCluster, InProcess, LocalPool, Run, Work, Workers, cores, one_thread, outcomes_of
+from experiments.workers import DaskCluster, InProcess, LocalPool, Run, Work, Workers, cores, outcomes_of
 
 if TYPE_CHECKING:
     import altair as alt

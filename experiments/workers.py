@@ -4,7 +4,6 @@ All three take chunks of runs and write their own part files, so no result passe
 """
 
 import contextlib
-import gc
 import importlib
 import os
 import threading
@@ -16,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from experiments.conditions import one_thread, patient_collector
 from experiments.errors import RunFailure, UserError
 from experiments.fingerprint import fingerprint
 from experiments.samples import Value
@@ -78,28 +78,6 @@ def outcomes_of(work: Work, run: Run) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
 
 
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Numerical libraries use one thread: equal bits everywhere, and no workers in each other's way."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        yield
-
-
-@contextlib.contextmanager
-def patient_collector() -> Iterator[None]:
-    """Look for garbage about once a run: what a run makes it keeps to its end, and imports are never garbage."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(50_000, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
-
-
 def run_chunk(work: Work, runs: Sequence[Run]) -> Report:
     """Do some runs and write them to the store: one part of those that finished, one of those that failed."""
     if fingerprint() != work.fingerprint:
@@ -110,7 +88,7 @@ def run_chunk(work: Work, runs: Sequence[Run]) -> Report:
     outcome_function(work.runner)
     finished: list[tuple[str, float, dict[str, float]]] = []
     failures: list[dict[str, Any]] = []
-    with one_thread(), patient_collector():
+    with one_thread(), patient_collector(freeze=True):
         for run in runs:
             started = time.perf_counter()
             try:

@@ -25,6 +25,7 @@ from ecosystem.inference.efficiencies import shipped
 from ecosystem.inference.serving import decode_seconds
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
+from experiments.conditions import one_thread, patient_collector
 from experiments.fingerprint import fingerprint
 from experiments.plans import make_plan
 from experiments.stores import Store
@@ -83,9 +84,9 @@ class WholeRun:
 
 
 def whole_run(spec: Spec, rounds: int) -> WholeRun:
-    """Run a scenario some times, after one short run to warm up."""
+    """Run a scenario some times, after one short run to warm up, as `experiments.run` does."""
     openings, months, edges = [], [], 0.0
-    with threadpool_limits(1):
+    with one_thread(), patient_collector():
         ValueChain(spec).step()
         for _ in range(rounds):
             gc.collect()

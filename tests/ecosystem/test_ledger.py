@@ -126,7 +126,7 @@ def test_write_off_cancels_arrears_without_cash(ledger: Ledger) -> None:
 def test_tampered_balance_is_caught(ledger: Ledger, account: str, cents: float) -> None:
     ledger.pay("households", "openai", "tokens", 10.0)
     ledger.pay("households", "nvidia", "on_premise", 14 * BILLION)
-    ledger._cash[account] += cents
+    ledger._purses[account].cash += cents
     with pytest.raises(LedgerBreach, match=f"account '{account}'"):
         ledger.close_month()
 
@@ -139,9 +139,9 @@ def test_lost_cent_in_an_entry_is_caught_and_names_the_flow(ledger: Ledger) -> N
 
 
 def test_negative_cash_is_caught(ledger: Ledger) -> None:
-    ledger._cash["azure"] -= 25.0
-    ledger._cash["staff"] += 25.0
-    ledger._journal += (ledger._open_link("azure", "staff", "staff"), 25.0, 0.0)
+    ledger._purses["azure"].cash -= 25.0
+    ledger._purses["staff"].cash += 25.0
+    ledger._journal += (ledger._open_link("azure", "staff", "staff")[0], 25.0, 0.0)
     with pytest.raises(LedgerBreach, match=r"account 'azure': cash is negative \(-5\)"):
         ledger.close_month()
 
