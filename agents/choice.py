@@ -84,19 +84,20 @@ class Use:
     """What a consumer of each row would do with each option at full appetite, all (R, O).
 
     value: share of the worth of unlimited answers; served: share of appetite answered, throttled answers
-    included; throttled: share of appetite; hit: chance of reaching the quota in a month; payment: $/month for
-    overage.
+    included; hit: chance of reaching the quota in a month; payment: $/month for overage, (1, O) where nobody pays.
+    metered: (M,) the options with overage to be bought; refused: (O,) 1 where there is none.
     """
 
     value: Array
     served: Array
-    throttled: Array
     hit: Array
     payment: Array
+    metered: Index
+    refused: Array
 
 
 class ChoiceLaw:
-    """The law of choice and use of one region: no state beside a cache of quota tables.
+    """The law of choice and use of one region: no state beside a cache of quota tables and of one month's answers.
 
     Rows are taste strata for the first app slot, then coarser strata for the second slot of multi-homers.
     """
@@ -115,6 +116,7 @@ class ChoiceLaw:
         self._slots = [s for s, _, _, _ in rows]
         self.firsts = len(first.people)
         self._uses: dict[tuple[bytes, bytes, bool], Use] = {}
+        self._answers: tuple[ConsumerOffers, Array] | None = None
 
     def _strata(self, usage_cells: int, ad_cells: int) -> Strata:
         spec = self.spec
@@ -136,7 +138,7 @@ class ChoiceLaw:
         """
         spec = self.spec
         use = self._within_quota(offers, perceived)
-        metered = (offers.overage == METERED).nonzero()[0]
+        metered = use.metered
         if not len(metered):
             return use
         usage = self.usage * (1.0 + spec.flat_rate_bias) if perceived else self.usage
@@ -146,19 +148,22 @@ class ChoiceLaw:
         cost = usage[:, None] * offers.overage_price[metered]
         within = use.served[:, metered]
         bought = metered_share(within, worth, cost, spec.usage_curvature)
-        value, served, payment = use.value.copy("F"), use.served.copy("F"), use.payment.copy("F")
+        value, served, payment = use.value.copy("F"), use.served.copy("F"), np.zeros(use.value.shape, order="F")
         value[:, metered] = bought**spec.usage_curvature
         served[:, metered] = bought
         payment[:, metered] = (bought - within) * cost
-        return Use(value, served, use.throttled, use.hit, payment)
+        return Use(value, served, use.hit, payment, metered, use.refused)
 
     def answers(self, offers: ConsumerOffers) -> Array:
         """Return the worth (O,) of unlimited answers over WTP: level(frontier) exp(-slope gap) service.
 
         Relative to the frontier, so that an app which stands still loses; its level is bounded.
         """
-        gap = np.maximum(offers.frontier - offers.quality, 0.0)
-        return self.level(offers.frontier) * np.exp(-self.spec.quality_slope * gap) * offers.service
+        if self._answers is None or self._answers[0] is not offers:
+            gap = np.maximum(offers.frontier - offers.quality, 0.0)
+            worth = self.level(offers.frontier) * np.exp(-self.spec.quality_slope * gap) * offers.service
+            self._answers = offers, worth
+        return self._answers[1]
 
     def shares(self, offers: ConsumerOffers, state: PublicState, use: Use | None = None) -> tuple[Array, Array]:
         """Return choice probabilities (R, O + 1), the last column none, and consumer surplus (R,) in $/month.
@@ -177,7 +182,7 @@ class ChoiceLaw:
         value += (offers.brand + spec.word_of_mouth * state.share)[app] + np.where(
             offers.fee > 0.0, offers.paid_extras[app], 0.0
         )
-        value -= (use.payment + offers.fee) * (1.0 / self.wtp)[:, None]
+        value -= np.multiply(use.payment + offers.fee, (1.0 / self.wtp)[:, None], order="F")
         value *= 1.0 / spec.price_scale
         if self.firsts < len(value):
             elsewhere = np.log(np.maximum(1.0 - state.first, 1e-12))
@@ -186,23 +191,23 @@ class ChoiceLaw:
         shares, utility = nested_logit_shares(value, app, spec.lambda_tier, spec.lambda_app, outside, offers.available)
         return shares, spec.price_scale * self.wtp * (utility - outside)
 
-    def leaving(self, offers: ConsumerOffers, shares: Array, last_fee: Array) -> Array:
+    def leaving(self, offers: ConsumerOffers, shares: Array, last_fee: Array, out: Array | None = None) -> Array:
         """Return the monthly chance h theta of giving up each option and none, (R, O + 1).
 
         The review hazard h rises with a fee rise, with the chance of hitting the quota and with poor service;
-        who is at a closed option leaves for certain.
+        who is at a closed option leaves for certain. The result is written to `out` where there is one.
         """
         spec = self.spec
         rise = np.minimum(np.maximum((offers.fee - last_fee) / np.maximum(last_fee, 1e-9), 0.0), 1.0)
         calm = (1.0 - spec.review) * (1.0 - spec.price_review * rise)
         calm = calm * (1.0 - spec.quota_review * (1.0 - offers.service))
-        refused = spec.quota_review * (offers.overage != METERED)
-        leave = leaving_propensity(shares, spec.switching_cost)
-        reviewed = self._within_quota(offers, perceived=False).hit * (calm * refused)
+        use = self._within_quota(offers, perceived=False)
+        leave = leaving_propensity(shares, spec.switching_cost, out)
+        reviewed = use.hit * (calm * (spec.quota_review * use.refused))
         reviewed += 1.0 - calm
         leave[:, :-1] *= reviewed
         leave[:, -1] *= spec.review
-        np.copyto(leave[:, :-1], 1.0, where=offers.available <= 0.0)
+        leave[:, (offers.available <= 0.0).nonzero()[0]] = 1.0
         return leave
 
     def level(self, frontier: float) -> float:
@@ -221,7 +226,9 @@ class ChoiceLaw:
             served, hit = (np.asfortranarray(a) for a in quota_use(usage, offers.quota, spec.monthly_variation))
             throttled = (1.0 - served) * (offers.overage == THROTTLED)
             value = (served + spec.throttled_worth * throttled) ** spec.usage_curvature
-            self._uses[key] = Use(value, served + throttled, throttled, hit, np.zeros_like(served))
+            metered = offers.overage == METERED
+            free = np.zeros((1, len(metered)))
+            self._uses[key] = Use(value, served + throttled, hit, free, metered.nonzero()[0], 1.0 - metered)
         return self._uses[key]
 
     def usage_bands(self, edges: Array) -> tuple[Array, Array]:

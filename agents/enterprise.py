@@ -230,10 +230,10 @@ class Enterprise(EconomicAgent):
 
         Arrays have an entry for each offer, (n,); shares of those who are gone are lost.
         """
-        self._prices = np.maximum(np.array([o.price for o in offers]).reshape(-1, 3) @ self._mix, 1e-4)
+        terms = np.array([(*o.price, o.quality, o.service) for o in offers]).reshape(-1, 5)
+        self._prices = np.maximum(terms[:, :3] @ self._mix, 1e-4)
         self._log_prices = np.log(self._prices)
-        self._quality = np.array([o.quality for o in offers])
-        self._service = np.array([o.service for o in offers])
+        self._quality, self._service = terms[:, 3].copy(), terms[:, 4]
         keys = [o.key for o in offers]
         if keys != self._keys:
             before = self.shares

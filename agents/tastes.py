@@ -131,23 +131,24 @@ def build_strata(
     )
 
 
-def membership(app: Index, apps: int) -> Matrix:
+def membership(app: Index, apps: int | None = None) -> Matrix:
     """Return the (A, O) matrix that is 1 where the option belongs to the app; nowhere for an `app` of -1.
 
-    Read-only, for it is remembered.
+    There are as many apps as are named, unless `apps` says how many. Read-only, for it is remembered.
     """
     return _membership(app.tobytes(), apps)
 
 
 @lru_cache(maxsize=256)
-def _membership(app: bytes, apps: int) -> Matrix:
+def _membership(app: bytes, apps: int | None) -> Matrix:
     columns = np.frombuffer(app, dtype=np.intp)
-    if apps > MOST_DENSE:
+    rows = int(columns.max()) + 1 if apps is None else apps
+    if rows > MOST_DENSE:
         from scipy.sparse import csr_array  # slow to import, and small markets do without
 
-        rows = (columns >= 0).nonzero()[0]
-        return csr_array((np.ones(len(rows)), (rows, columns[rows])), shape=(len(columns), apps)).T
-    matrix = np.vstack([np.eye(apps), np.zeros(apps)])[columns]
+        some = (columns >= 0).nonzero()[0]
+        return csr_array((np.ones(len(some)), (some, columns[some])), shape=(len(columns), rows)).T
+    matrix = np.vstack([np.eye(rows), np.zeros(rows)])[columns]
     matrix.flags.writeable = False
     return matrix.T
 
@@ -193,7 +194,7 @@ def nested_logit_shares(
     logit (McFadden 1978). `outside` is the utility of none, `available` (O,) the share of people to whom the
     option is open. Returns shares (R, O + 1), the last column none, and the expected maximum utility (R,).
     """
-    in_app = membership(app_of_option, int(app_of_option.max()) + 1)
+    in_app = membership(app_of_option)
     top = v.max(axis=1, keepdims=True)
     tier = v - top
     tier *= 1.0 / lambda_tier
@@ -216,7 +217,7 @@ def nested_logit_shares(
     return shares, (outside - np.log(np.maximum(none, _TINY)))[:, 0]
 
 
-def leaving_propensity(share: Array, switching_cost: float) -> Array:
+def leaving_propensity(share: Array, switching_cost: float, out: Array | None = None) -> Array:
     """Return theta, the chance that a reviewing consumer gives up an option whose choice probability is
     `share`.
 
@@ -225,7 +226,7 @@ def leaving_propensity(share: Array, switching_cost: float) -> Array:
     others).
     """
     friction = math.exp(-switching_cost)
-    chance = (1.0 - friction) * share
+    chance = np.multiply(1.0 - friction, share, out=out)
     chance += friction
     return np.divide(friction, chance, out=chance)
 

@@ -176,9 +176,10 @@ class Serving:
         for size in SIZES:
             load = self.loads[lab.agent_id, size]
             model = lab.models[size]
-            prompt, cached, answer = map(sum, zip(load.paid, load.free, load.api, strict=True))
+            paid, free, api = load.paid, load.free, load.api
+            prompt, cached, answer = paid[0] + free[0] + api[0], paid[1] + free[1] + api[1], paid[2] + free[2] + api[2]
             theoretical += price.input * prompt + price.cached * cached + price.output * answer
-            model.volume = sum(load.api)
+            model.volume = api[0] + api[1] + api[2]
             model.volume_output = answer
             tokens += prompt + cached + answer
         lab.tokens = tokens
