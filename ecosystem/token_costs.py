@@ -46,6 +46,8 @@ class TokenCosts:
         self._tokens_an_hour = np.zeros((len(self.rows), len(self.accelerators), 3))
         self._on_clouds: NDArray[np.float64] | None = None
         """(clouds, rows, 3) Mtok an hour, once somebody asks for them."""
+        self._asked: dict[tuple[str, str, LargeOrSmall], Hours] = {}
+        """Hours a Mtok on a cloud that somebody asked for this month."""
         self._place = {accelerator: i for i, accelerator in enumerate(self.accelerators)}
         self._column = {cloud: i for i, cloud in enumerate(self.clouds)}
         self._cells = np.empty((2, 0), dtype=np.intp)
@@ -82,6 +84,7 @@ class TokenCosts:
             self._tokens_an_hour *= np.exp(-chain.spec.research.quality_cost * gained)[:, np.newaxis, np.newaxis]
         self._mix = self._mixes(chain)
         self._on_clouds = None
+        self._asked = {}
         mix = np.repeat(self._shares(chain) @ self._mix, len(SIZES), axis=0)
         tokens = np.einsum("mk,mkj->mj", mix, self._tokens_an_hour).tolist()
         progress = (
@@ -124,9 +127,13 @@ class TokenCosts:
 
     def on_cloud(self, cloud: str, lab: str, size: LargeOrSmall) -> Hours:
         """Return hours a Mtok for a lab's model on one cloud's fleet, at the owner's efficiency."""
-        if self._on_clouds is None:
-            self._on_clouds = np.tensordot(self._mix, self._tokens_an_hour, axes=(1, 1))
-        return self._hours(self._on_clouds[self._column[cloud], self.row[lab, size]].tolist(), self.efficiency[lab])
+        known = self._asked.get((cloud, lab, size))
+        if known is None:
+            if self._on_clouds is None:
+                self._on_clouds = np.tensordot(self._mix, self._tokens_an_hour, axes=(1, 1))
+            tokens = self._on_clouds[self._column[cloud], self.row[lab, size]].tolist()
+            known = self._asked[cloud, lab, size] = self._hours(tokens, self.efficiency[lab])
+        return known
 
 
 def h100_equivalents(accelerators: list[str]) -> dict[str, float]:

@@ -135,16 +135,19 @@ class TokenMarket:
         self._asked = (-1, {})
 
     def plan_hosting(self) -> None:
-        """Have hosts of open weights set their prices."""
+        """Have hosts of open weights decide what they go on offering, and set their prices."""
         chain = self.chain
         if not chain.on("open_hosting"):
             return
         for cloud_id, cloud in chain.clouds.items():
+            if not cloud.alive:
+                continue
             for lab_id, host in cloud.hosted.items():
-                if cloud.alive:
+                host.reconsider()
+                if host.active:
                     size = host.spec.model
                     owner = dot(self.mix, chain.costs.on_cloud(cloud_id, lab_id, size))
-                    host.plan(chain.labs[lab_id].models[size].opening_blend, owner)
+                    host.plan_price(chain.labs[lab_id].models[size].opening_blend, owner)
 
     def update_shares(self, speed: float) -> None:
         """Publish sellers' shares of their region's API sales, for pricing and price wars."""
