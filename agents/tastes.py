@@ -195,7 +195,7 @@ def nested_logit_shares(
     option is open. Returns shares (R, O + 1), the last column none, and the expected maximum utility (R,).
     """
     in_app = membership(app_of_option)
-    top = v.max(axis=1, keepdims=True)
+    top = np.maximum.reduce(v, axis=1, keepdims=True)
     tier = v - top
     tier *= 1.0 / lambda_tier
     np.exp(tier, out=tier)

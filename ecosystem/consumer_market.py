@@ -141,21 +141,21 @@ class ConsumerMarket:
             load, disclosed, free_only = app.ad_load, float(ads.disclosed), ads.free_only
         lab = self.chain.labs[app.supply.supplier]
         hosted = app.supply.mode in ("self_host", "own_model")
+        sells, eligible = app.sells_subscriptions, app.spec.eligible
         rows: list[tuple[float, ...]] = []
         for name, tier in app.tiers:
             paid = tier.price > 0.0
             shows_ads = not (paid and free_only)
             service = app.service if hosted else lab.service if paid else lab.free_service
-            open_now = app.alive and (not paid or app.sells_subscriptions)
             rows.append(
                 (
                     app.fees[name],
                     self.chain.tokens.quality(app, app.model_of(tier)),
                     load if shows_ads else 0.0,
                     disclosed if shows_ads else 0.0,
-                    app.spec.eligible,
+                    eligible,
                     max(service, 0.01),
-                    app.available if open_now else 0.0,
+                    app.available if app.alive and (not paid or sells) else 0.0,
                 )
             )
         return rows

@@ -51,6 +51,7 @@ class SupplyCatalogue:
         self._mode = np.array(modes, dtype=np.intp)
         self._per_mtok = np.array(per_mtok).reshape(-1, 6).T.copy()
         self._qualities = np.array(qualities).reshape(-1, 2).T.copy()
+        self._qualities[1] -= self._qualities[0]
         self._least = np.array([0.0] * len(offers) + [chain.minimum_hours] * hosted)
         self._rate = np.array([1.0] * len(offers) + [spot] * hosted)
 
@@ -59,11 +60,11 @@ class SupplyCatalogue:
 
         A price is paid as it is, hours at the spot rent and at least those of the smallest deployment.
         """
-        small = 1.0 - large
-        weights = [[large * part] for part in mix] + [[small * part] for part in mix]
-        amount = np.add.reduce(np.multiply(weights, self._per_mtok), axis=0)
-        cost = np.maximum(amount * scale, self._least) * self._rate
-        quality = large * self._qualities[0] + small * self._qualities[1]
+        small = (1.0 - large) * scale
+        amount = np.array([large * scale * part for part in mix] + [small * part for part in mix]) @ self._per_mtok
+        cost = np.maximum(amount, self._least, out=amount)
+        cost *= self._rate
+        quality = self._qualities[0] + (1.0 - large) * self._qualities[1]
         return SupplyQuotes(self.ways, self._place, self._mode, cost, quality)
 
 
