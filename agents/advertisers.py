@@ -1,7 +1,6 @@
 """Advertisers: finite budgets against impressions, incumbent search included, set the price of attention."""
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from agents.base import EconomicAgent

@@ -116,9 +116,8 @@ class App(Firm):
         now = (self.supply.mode, self.supply.supplier)
         here = quotes.place.get(now)
         cash = self.cash
-        once = [self._switching_cost(mode) for mode in SUPPLY_MODES]
-        once = [cost if cost < cash and mode in modes else math.inf for mode, cost in zip(SUPPLY_MODES, once, strict=True)]
-        one_off = np.array(once)[quotes.mode]
+        costs = [self._switching_cost(mode) if mode in modes else math.inf for mode in SUPPLY_MODES]
+        one_off = np.array([cost if cost < cash else math.inf for cost in costs])[quotes.mode]
         if here is not None:
             one_off[here] = 0.0
         worth = self.spec.quality_value * max(self.smoothed_revenue, 0.0)

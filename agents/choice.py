@@ -80,19 +80,28 @@ class PublicState:
 
 
 @dataclass(frozen=True, slots=True)
+class Metered:
+    """The options (M,) with overage to be bought: share of appetite within the quota, $/month for all of it, (R, M)."""
+
+    options: Index
+    within: Array
+    cost: Array
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """What a consumer of each row would do with each option at full appetite, all (R, O).
 
     value: share of the worth of unlimited answers; served: share of appetite answered, throttled answers
     included; hit: chance of reaching the quota in a month; payment: $/month for overage, (1, O) where nobody pays.
-    metered: (M,) the options with overage to be bought; refused: (O,) 1 where there is none.
+    metered: what overage is bought on; refused: (O,) 1 where there is none to be bought.
     """
 
     value: Array
     served: Array
     hit: Array
     payment: Array
-    metered: Index
+    metered: Metered | None
     refused: Array
 
 
@@ -115,7 +124,7 @@ class ChoiceLaw:
         self.ad_dislike = np.concatenate([s.ad_dislike for s, _, _, _ in rows])
         self._slots = [s for s, _, _, _ in rows]
         self.firsts = len(first.people)
-        self._uses: dict[tuple[bytes, bytes, bool], Use] = {}
+        self._uses: dict[tuple[bytes, bytes, bytes, bool], Use] = {}
         self._answers: tuple[ConsumerOffers, Array] | None = None
 
     def _strata(self, usage_cells: int, ad_cells: int) -> Strata:
@@ -139,19 +148,17 @@ class ChoiceLaw:
         spec = self.spec
         use = self._within_quota(offers, perceived)
         metered = use.metered
-        if not len(metered):
+        if metered is None:
             return use
-        usage = self.usage * (1.0 + spec.flat_rate_bias) if perceived else self.usage
-        worth = of_options(trust, offers.app[metered])
-        worth *= self.answers(offers)[metered]
+        options = metered.options
+        worth = of_options(trust, offers.app[options])
+        worth *= self.answers(offers)[options]
         worth *= self.wtp[:, None]
-        cost = usage[:, None] * offers.overage_price[metered]
-        within = use.served[:, metered]
-        bought = metered_share(within, worth, cost, spec.usage_curvature)
+        bought = metered_share(metered.within, worth, metered.cost, spec.usage_curvature)
         value, served, payment = use.value.copy("F"), use.served.copy("F"), np.zeros(use.value.shape, order="F")
-        value[:, metered] = bought**spec.usage_curvature
-        served[:, metered] = bought
-        payment[:, metered] = (bought - within) * cost
+        value[:, options] = bought**spec.usage_curvature
+        served[:, options] = bought
+        payment[:, options] = (bought - metered.within) * metered.cost
         return Use(value, served, use.hit, payment, metered, use.refused)
 
     def answers(self, offers: ConsumerOffers) -> Array:
@@ -216,8 +223,8 @@ class ChoiceLaw:
         return 1.0 + self.spec.frontier_gain * -math.expm1(-progress)
 
     def _within_quota(self, offers: ConsumerOffers, perceived: bool) -> Use:
-        """Return use without metered answers, computed once for each set of quotas."""
-        key = (offers.quota.tobytes(), offers.overage.tobytes(), perceived)
+        """Return use without metered answers, computed once for each set of quotas and prices of overage."""
+        key = (offers.quota.tobytes(), offers.overage.tobytes(), offers.overage_price.tobytes(), perceived)
         if key not in self._uses:
             if len(self._uses) >= 4:
                 self._uses.clear()
@@ -226,9 +233,12 @@ class ChoiceLaw:
             served, hit = (np.asfortranarray(a) for a in quota_use(usage, offers.quota, spec.monthly_variation))
             throttled = (1.0 - served) * (offers.overage == THROTTLED)
             value = (served + spec.throttled_worth * throttled) ** spec.usage_curvature
-            metered = offers.overage == METERED
-            free = np.zeros((1, len(metered)))
-            self._uses[key] = Use(value, served + throttled, hit, free, metered.nonzero()[0], 1.0 - metered)
+            served += throttled
+            sold = offers.overage == METERED
+            options = sold.nonzero()[0]
+            cost = usage[:, None] * offers.overage_price[options]
+            metered = Metered(options, served[:, options], cost) if len(options) else None
+            self._uses[key] = Use(value, served, hit, np.zeros((1, len(sold))), metered, 1.0 - sold)
         return self._uses[key]
 
     def usage_bands(self, edges: Array) -> tuple[Array, Array]:
