@@ -242,7 +242,8 @@ class App(Firm):
         budget = spec.marketing + self.world.acquisition_budget(self.agent_id)
         if not self.world.on("paid_acquisition"):
             budget = 0.0
-        budget *= min(max((self.runway - 3.0) / 9.0, 0.0), 1.0)
+        if budget > 0.0:
+            budget *= min(max((self.runway - 3.0) / 9.0, 0.0), 1.0)
         self.marketing = budget * self.world.sentiment
         if self.marketing > 0.0:
             base = max(spec.marketing, 0.1 * self.marketing)
