@@ -265,14 +265,18 @@ def metered_share(base: Array, worth: Array, cost: Array, curvature: float) -> A
 
 
 def draw_binomial(rng: np.random.Generator | None, people: Array, chance: Array | float) -> Array:
-    """Return how many of `people` an event with `chance` happens to; the expectation when `rng` is None."""
+    """Return how many of `people` an event happens to; the expectation when `rng` is None.
+
+    `chance`: one for each entry of `people`, or one for all.
+    """
     if rng is None:
         return people * chance
-    drawn = np.zeros(people.shape)
-    some = np.flatnonzero(people)
-    chances = np.broadcast_to(chance, people.shape).ravel()
-    drawn.ravel()[some] = rng.binomial(people.ravel()[some].astype(np.int64), chances[some])
-    return np.asfortranarray(drawn)
+    cells = people.ravel()
+    some = cells.nonzero()[0]
+    chances = chance.ravel()[some] if isinstance(chance, np.ndarray) else chance
+    drawn = np.zeros(len(cells))
+    drawn[some] = rng.binomial(cells[some].astype(np.int64), chances)
+    return np.asfortranarray(drawn.reshape(people.shape))
 
 
 def draw_multinomial(rng: np.random.Generator | None, people: Array, shares: Array) -> Array:
