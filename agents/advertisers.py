@@ -1,7 +1,7 @@
 """Advertisers: finite budgets against impressions, incumbent search included, set the price of attention."""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agents.base import EconomicAgent
 from agents.parameters import Parameters, param
@@ -71,8 +71,7 @@ class AdvertisersSpec(Parameters):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Inventory:
+class Inventory(NamedTuple):
     """Ad space an app offers in a month."""
 
     app: str

@@ -115,15 +115,15 @@ class App(Firm):
         """
         now = (self.supply.mode, self.supply.supplier)
         here = quotes.place.get(now)
-        one_off = np.array([self._switching_cost(mode) for mode in SUPPLY_MODES])[quotes.mode]
-        possible = (one_off < self.cash) & np.array([mode in modes for mode in SUPPLY_MODES])[quotes.mode]
-        lost = -quotes.quality
+        cash = self.cash
+        costs = [self._switching_cost(mode) if mode in modes else math.inf for mode in SUPPLY_MODES]
+        one_off = np.array([cost if cost < cash else math.inf for cost in costs])[quotes.mode]
         if here is not None:
-            one_off[here], possible[here] = 0.0, True
-            lost = quotes.quality[here] - quotes.quality
-        cost = quotes.cost + self.spec.quality_value * lost * max(self.smoothed_revenue, 0.0) + one_off / 12.0
-        best = int(np.where(possible, cost, math.inf).argmin()) if len(cost) else None
-        return quotes.ways[best] if best is not None and possible[best] else now
+            one_off[here] = 0.0
+        worth = self.spec.quality_value * max(self.smoothed_revenue, 0.0)
+        cost = quotes.cost - worth * quotes.quality + one_off / 12.0
+        best = int(cost.argmin()) if len(cost) else None
+        return quotes.ways[best] if best is not None and cost[best] < math.inf else now
 
     def _switching_cost(self, mode: SupplyMode) -> float:
         """Return what it costs once to change to another supply, USD."""
@@ -242,7 +242,8 @@ class App(Firm):
         budget = spec.marketing + self.world.acquisition_budget(self.agent_id)
         if not self.world.on("paid_acquisition"):
             budget = 0.0
-        budget *= min(max((self.runway - 3.0) / 9.0, 0.0), 1.0)
+        if budget > 0.0:
+            budget *= min(max((self.runway - 3.0) / 9.0, 0.0), 1.0)
         self.marketing = budget * self.world.sentiment
         if self.marketing > 0.0:
             base = max(spec.marketing, 0.1 * self.marketing)

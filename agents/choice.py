@@ -80,23 +80,33 @@ class PublicState:
 
 
 @dataclass(frozen=True, slots=True)
+class Metered:
+    """The options (M,) with overage to be bought: share of appetite within the quota, $/month for all of it, (R, M)."""
+
+    options: Index
+    within: Array
+    cost: Array
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """What a consumer of each row would do with each option at full appetite, all (R, O).
 
     value: share of the worth of unlimited answers; served: share of appetite answered, throttled answers
-    included; throttled: share of appetite; hit: chance of reaching the quota in a month; payment: $/month for
-    overage.
+    included; hit: chance of reaching the quota in a month; payment: $/month for overage, (1, O) where nobody pays.
+    metered: what overage is bought on; refused: (O,) 1 where there is none to be bought.
     """
 
     value: Array
     served: Array
-    throttled: Array
     hit: Array
     payment: Array
+    metered: Metered | None
+    refused: Array
 
 
 class ChoiceLaw:
-    """The law of choice and use of one region: no state beside a cache of quota tables.
+    """The law of choice and use of one region: no state beside a cache of quota tables and of one month's answers.
 
     Rows are taste strata for the first app slot, then coarser strata for the second slot of multi-homers.
     """
@@ -114,7 +124,8 @@ class ChoiceLaw:
         self.ad_dislike = np.concatenate([s.ad_dislike for s, _, _, _ in rows])
         self._slots = [s for s, _, _, _ in rows]
         self.firsts = len(first.people)
-        self._uses: dict[tuple[bytes, bytes, bool], Use] = {}
+        self._uses: dict[tuple[bytes, bytes, bytes, bool], Use] = {}
+        self._answers: tuple[ConsumerOffers, Array] | None = None
 
     def _strata(self, usage_cells: int, ad_cells: int) -> Strata:
         spec = self.spec
@@ -136,29 +147,30 @@ class ChoiceLaw:
         """
         spec = self.spec
         use = self._within_quota(offers, perceived)
-        metered = (offers.overage == METERED).nonzero()[0]
-        if not len(metered):
+        metered = use.metered
+        if metered is None:
             return use
-        usage = self.usage * (1.0 + spec.flat_rate_bias) if perceived else self.usage
-        worth = of_options(trust, offers.app[metered])
-        worth *= self.answers(offers)[metered]
+        options = metered.options
+        worth = of_options(trust, offers.app[options])
+        worth *= self.answers(offers)[options]
         worth *= self.wtp[:, None]
-        cost = usage[:, None] * offers.overage_price[metered]
-        within = use.served[:, metered]
-        bought = metered_share(within, worth, cost, spec.usage_curvature)
-        value, served, payment = use.value.copy("F"), use.served.copy("F"), use.payment.copy("F")
-        value[:, metered] = bought**spec.usage_curvature
-        served[:, metered] = bought
-        payment[:, metered] = (bought - within) * cost
-        return Use(value, served, use.throttled, use.hit, payment)
+        bought = metered_share(metered.within, worth, metered.cost, spec.usage_curvature)
+        value, served, payment = use.value.copy("F"), use.served.copy("F"), np.zeros(use.value.shape, order="F")
+        value[:, options] = bought**spec.usage_curvature
+        served[:, options] = bought
+        payment[:, options] = (bought - metered.within) * metered.cost
+        return Use(value, served, use.hit, payment, metered, use.refused)
 
     def answers(self, offers: ConsumerOffers) -> Array:
         """Return the worth (O,) of unlimited answers over WTP: level(frontier) exp(-slope gap) service.
 
         Relative to the frontier, so that an app which stands still loses; its level is bounded.
         """
-        gap = np.maximum(offers.frontier - offers.quality, 0.0)
-        return self.level(offers.frontier) * np.exp(-self.spec.quality_slope * gap) * offers.service
+        if self._answers is None or self._answers[0] is not offers:
+            gap = np.maximum(offers.frontier - offers.quality, 0.0)
+            worth = self.level(offers.frontier) * np.exp(-self.spec.quality_slope * gap) * offers.service
+            self._answers = offers, worth
+        return self._answers[1]
 
     def shares(self, offers: ConsumerOffers, state: PublicState, use: Use | None = None) -> tuple[Array, Array]:
         """Return choice probabilities (R, O + 1), the last column none, and consumer surplus (R,) in $/month.
@@ -177,7 +189,7 @@ class ChoiceLaw:
         value += (offers.brand + spec.word_of_mouth * state.share)[app] + np.where(
             offers.fee > 0.0, offers.paid_extras[app], 0.0
         )
-        value -= (use.payment + offers.fee) * (1.0 / self.wtp)[:, None]
+        value -= np.multiply(use.payment + offers.fee, (1.0 / self.wtp)[:, None], order="F")
         value *= 1.0 / spec.price_scale
         if self.firsts < len(value):
             elsewhere = np.log(np.maximum(1.0 - state.first, 1e-12))
@@ -186,23 +198,23 @@ class ChoiceLaw:
         shares, utility = nested_logit_shares(value, app, spec.lambda_tier, spec.lambda_app, outside, offers.available)
         return shares, spec.price_scale * self.wtp * (utility - outside)
 
-    def leaving(self, offers: ConsumerOffers, shares: Array, last_fee: Array) -> Array:
+    def leaving(self, offers: ConsumerOffers, shares: Array, last_fee: Array, out: Array | None = None) -> Array:
         """Return the monthly chance h theta of giving up each option and none, (R, O + 1).
 
         The review hazard h rises with a fee rise, with the chance of hitting the quota and with poor service;
-        who is at a closed option leaves for certain.
+        who is at a closed option leaves for certain. The result is written to `out` where there is one.
         """
         spec = self.spec
         rise = np.minimum(np.maximum((offers.fee - last_fee) / np.maximum(last_fee, 1e-9), 0.0), 1.0)
         calm = (1.0 - spec.review) * (1.0 - spec.price_review * rise)
         calm = calm * (1.0 - spec.quota_review * (1.0 - offers.service))
-        refused = spec.quota_review * (offers.overage != METERED)
-        leave = leaving_propensity(shares, spec.switching_cost)
-        reviewed = self._within_quota(offers, perceived=False).hit * (calm * refused)
+        use = self._within_quota(offers, perceived=False)
+        leave = leaving_propensity(shares, spec.switching_cost, out)
+        reviewed = use.hit * (calm * (spec.quota_review * use.refused))
         reviewed += 1.0 - calm
         leave[:, :-1] *= reviewed
         leave[:, -1] *= spec.review
-        np.copyto(leave[:, :-1], 1.0, where=offers.available <= 0.0)
+        leave[:, (offers.available <= 0.0).nonzero()[0]] = 1.0
         return leave
 
     def level(self, frontier: float) -> float:
@@ -211,8 +223,8 @@ class ChoiceLaw:
         return 1.0 + self.spec.frontier_gain * -math.expm1(-progress)
 
     def _within_quota(self, offers: ConsumerOffers, perceived: bool) -> Use:
-        """Return use without metered answers, computed once for each set of quotas."""
-        key = (offers.quota.tobytes(), offers.overage.tobytes(), perceived)
+        """Return use without metered answers, computed once for each set of quotas and prices of overage."""
+        key = (offers.quota.tobytes(), offers.overage.tobytes(), offers.overage_price.tobytes(), perceived)
         if key not in self._uses:
             if len(self._uses) >= 4:
                 self._uses.clear()
@@ -221,7 +233,12 @@ class ChoiceLaw:
             served, hit = (np.asfortranarray(a) for a in quota_use(usage, offers.quota, spec.monthly_variation))
             throttled = (1.0 - served) * (offers.overage == THROTTLED)
             value = (served + spec.throttled_worth * throttled) ** spec.usage_curvature
-            self._uses[key] = Use(value, served + throttled, throttled, hit, np.zeros_like(served))
+            served += throttled
+            sold = offers.overage == METERED
+            options = sold.nonzero()[0]
+            cost = usage[:, None] * offers.overage_price[options]
+            metered = Metered(options, served[:, options], cost) if len(options) else None
+            self._uses[key] = Use(value, served, hit, np.zeros((1, len(sold))), metered, 1.0 - sold)
         return self._uses[key]
 
     def usage_bands(self, edges: Array) -> tuple[Array, Array]:

@@ -1,5 +1,6 @@
 """The consumers of one region: counts of people by (taste stratum, option), moved once a month."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,16 +54,12 @@ class ConsumerOutcome:
     """(A,) people bought by marketing or bundling."""
     queries: Array
     """Queries asked after ad response and quota, throttled and metered ones included."""
-    throttled: Array
-    """Queries answered in the throttled way."""
     eligible: Array
     """Queries with commercial intent."""
     fees: Array
     """$ of subscription fees, before discounts and store fees."""
     overage: Array
     """$ of metered queries."""
-    quota_hit: Array
-    """Share of users who reached the quota this month."""
     trust: Array
     """(A,) trust weighted by users, 1 where nobody is."""
     surplus: float
@@ -163,7 +160,7 @@ class Consumers(EconomicAgent):
         trial = _trial_tiers(entry, options)
         shares, surplus = self.law.shares(offers, self.public_state(offers, entry))
         chance = np.empty_like(self.people)
-        chance[:, : options + 1] = self.law.leaving(offers, shares, self._last_fee)
+        self.law.leaving(offers, shares, self._last_fee, out=chance[:, : options + 1])
         chance[:, options + 1 :] = np.where(entry >= 0, self.spec.trial_review, 1.0)
 
         left = draw_binomial(rng, self.people, chance)
@@ -180,10 +177,12 @@ class Consumers(EconomicAgent):
         self.slow *= stayed
 
         left_option = self._held(left, trial)
-        redrawn = total_of_rows(left_option * shares[:, :-1])
+        leavers = total_of_rows(left_option)
+        left_option *= shares[:, :-1]
+        redrawn = total_of_rows(left_option)
         self._moves = _Moves(
             joins=total_of_rows(arrived)[:-1] - redrawn + trial @ bought,
-            leavers=total_of_rows(left_option) - redrawn,
+            leavers=leavers - redrawn,
             acquired=bought,
             surplus=float(total_of_columns(self.people) @ surplus),
         )
@@ -213,7 +212,8 @@ class Consumers(EconomicAgent):
         app_users = self.law.by_app(held, offers.app, apps)
         self._learn_trust(held, app_users)
         users = total_of_rows(held)
-        queries = total_of_rows(appetite * use.served)
+        appetite *= use.served
+        queries = total_of_rows(appetite)
         trusted, by_app = total_of_rows(app_users * self.trust), total_of_rows(app_users)
         return ConsumerOutcome(
             users=users,
@@ -221,14 +221,17 @@ class Consumers(EconomicAgent):
             leavers=self._moves.leavers,
             acquired=self._moves.acquired,
             queries=queries,
-            throttled=total_of_rows(appetite * use.throttled),
             eligible=queries * offers.eligible,
             fees=users * offers.fee,
             overage=total_of_rows(active * use.payment),
-            quota_hit=total_of_rows(held * use.hit) / np.maximum(users, _TINY),
             trust=np.where(by_app > 0, trusted / np.maximum(by_app, _TINY), 1.0),
             surplus=self._moves.surplus,
         )
+
+    def quota_hit(self) -> Array:
+        """Return the share of each option's users (O,) who reached the quota this month."""
+        hit = self.law.use(self._offers, self.trust).hit
+        return np.asarray(total_of_rows(self._holding * hit) / np.maximum(total_of_rows(self._holding), _TINY))
 
     def usage_table(self, edges: Array | None = None) -> UsageTable:
         """Return users and queries by band of usage rank (deciles by default) and option, for this month."""
@@ -310,10 +313,13 @@ class Consumers(EconomicAgent):
 
 
 def _entry_tiers(offers: ConsumerOffers, apps: int) -> Index:
-    """Return the cheapest open option of each app (A,), -1 where the app is closed."""
-    order = np.lexsort((offers.fee, offers.available <= 0.0, offers.app))
-    first = order[np.searchsorted(offers.app[order], np.arange(apps))]
-    return np.where(offers.available[first] > 0.0, first, -1)
+    """Return the cheapest open option of each app (A,), the first of those; -1 where the app is closed."""
+    entry, least = [-1] * apps, [math.inf] * apps
+    terms = zip(offers.app.tolist(), offers.fee.tolist(), offers.available.tolist(), strict=True)
+    for option, (app, fee, available) in enumerate(terms):
+        if fee < least[app] and available > 0.0:
+            entry[app], least[app] = option, fee
+    return np.array(entry, dtype=np.intp)
 
 
 def _trial_tiers(entry: Index, options: int) -> Matrix:

@@ -230,10 +230,10 @@ class Enterprise(EconomicAgent):
 
         Arrays have an entry for each offer, (n,); shares of those who are gone are lost.
         """
-        self._prices = np.maximum(np.array([o.price for o in offers]).reshape(-1, 3) @ self._mix, 1e-4)
+        terms = np.array([(*o.price, o.quality, o.service) for o in offers]).reshape(-1, 5)
+        self._prices = np.maximum(terms[:, :3] @ self._mix, 1e-4)
         self._log_prices = np.log(self._prices)
-        self._quality = np.array([o.quality for o in offers])
-        self._service = np.array([o.service for o in offers])
+        self._quality, self._service = terms[:, 3].copy(), terms[:, 4]
         keys = [o.key for o in offers]
         if keys != self._keys:
             before = self.shares
@@ -286,7 +286,7 @@ class Enterprise(EconomicAgent):
         self.see_offers(offers)
         keep = self.spec.inertia
         kept = keep * self._share
-        self._share = kept + (1.0 - float(kept.sum())) * self.target_shares()
+        self._share = kept + (1.0 - float(np.add.reduce(kept))) * self.target_shares()
 
     def target_shares(self) -> Array:
         """Return the shares without inertia (n,): nested logit, hosts of a model inside the model's nest."""
@@ -295,10 +295,10 @@ class Enterprise(EconomicAgent):
         spec = self.spec
         scale = min(spec.substitution_models / spec.substitution_hosts, 1.0)
         utility = self._brands + self._attraction()
-        inside = np.exp((utility - utility.max()) / scale)
+        inside = np.exp((utility - np.maximum.reduce(utility)) / scale)
         sums = np.bincount(self._nest, inside)
         weights = sums**scale
-        return np.asarray((weights / weights.sum() / sums)[self._nest] * inside)
+        return np.asarray((weights / np.add.reduce(weights) / sums)[self._nest] * inside)
 
     def _index(self) -> float:
         """Return the log quality-adjusted price, share-weighted: doubling identical suppliers does not change it."""

@@ -119,21 +119,23 @@ class HostedModel:
         self.hours = 0.0
         self.unit_cost = 0.0
 
-    def plan(self, list_price: float, owner_hours: float) -> None:
-        """Set next price on own unit cost; give up after some months of loss.
-
-        `list_price`: the owner's opening list price, USD per Mtok of enterprise traffic. `owner_hours`:
-        H100-equivalent hours a Mtok that the owner needs on this cloud's fleet.
-        """
+    def reconsider(self) -> None:
+        """Offer the model from its month on while its weights are open; give up after some months of loss."""
         spec = self.spec
         was_active = self.active
         self.active = (
             self.world.open_weights(self.lab) and self.world.month >= spec.from_month and self.losses < spec.patience
         )
-        if not self.active:
-            return
-        if was_active and self.world.on("host_diffusion"):
+        if self.active and was_active and self.world.on("host_diffusion"):
             self.inefficiency = self.inefficiency ** (1.0 - spec.diffusion)
+
+    def plan_price(self, list_price: float, owner_hours: float) -> None:
+        """Set next price on own unit cost.
+
+        `list_price`: the owner's opening list price, USD per Mtok of enterprise traffic. `owner_hours`:
+        H100-equivalent hours a Mtok that the owner needs on this cloud's fleet.
+        """
+        spec = self.spec
         self.unit_cost = owner_hours * self.inefficiency * spec.provisioning * self.cloud.rent
         elasticity = own_elasticity(self.share, spec.substitution, spec.market_elasticity)
         target = target_price(self.unit_cost, elasticity, spec.entrant_cost_ratio)

@@ -209,11 +209,11 @@ class Lab(Firm):
             self._war = not (won or self.war_months >= WAR_MONTHS or self.runway < WAR_RUNWAY[0])
         elif self.war_months > 0:
             self.war_months -= 1
-        elif self.runway > WAR_RUNWAY[1]:
+        else:
             declared = self.world.war_declared(self.agent_id)
             lost = past > 0.01 and self.sales_share < (1.0 - spec.war_share_loss) * past
             undercut = self.world.attack_price(self.agent_id) < (1.0 - spec.war_undercut) * price
-            self._war = lost or undercut or declared
+            self._war = (lost or undercut or declared) and self.runway > WAR_RUNWAY[1]
             self.war_months = int(self._war)
             self.war_aim = past * (1.0 + spec.war_share_loss) if declared else past
 

@@ -131,23 +131,24 @@ def build_strata(
     )
 
 
-def membership(app: Index, apps: int) -> Matrix:
+def membership(app: Index, apps: int | None = None) -> Matrix:
     """Return the (A, O) matrix that is 1 where the option belongs to the app; nowhere for an `app` of -1.
 
-    Read-only, for it is remembered.
+    There are as many apps as are named, unless `apps` says how many. Read-only, for it is remembered.
     """
     return _membership(app.tobytes(), apps)
 
 
 @lru_cache(maxsize=256)
-def _membership(app: bytes, apps: int) -> Matrix:
+def _membership(app: bytes, apps: int | None) -> Matrix:
     columns = np.frombuffer(app, dtype=np.intp)
-    if apps > MOST_DENSE:
+    rows = int(columns.max()) + 1 if apps is None else apps
+    if rows > MOST_DENSE:
         from scipy.sparse import csr_array  # slow to import, and small markets do without
 
-        rows = (columns >= 0).nonzero()[0]
-        return csr_array((np.ones(len(rows)), (rows, columns[rows])), shape=(len(columns), apps)).T
-    matrix = np.vstack([np.eye(apps), np.zeros(apps)])[columns]
+        some = (columns >= 0).nonzero()[0]
+        return csr_array((np.ones(len(some)), (some, columns[some])), shape=(len(columns), rows)).T
+    matrix = np.vstack([np.eye(rows), np.zeros(rows)])[columns]
     matrix.flags.writeable = False
     return matrix.T
 
@@ -193,8 +194,8 @@ def nested_logit_shares(
     logit (McFadden 1978). `outside` is the utility of none, `available` (O,) the share of people to whom the
     option is open. Returns shares (R, O + 1), the last column none, and the expected maximum utility (R,).
     """
-    in_app = membership(app_of_option, int(app_of_option.max()) + 1)
-    top = v.max(axis=1, keepdims=True)
+    in_app = membership(app_of_option)
+    top = np.maximum.reduce(v, axis=1, keepdims=True)
     tier = v - top
     tier *= 1.0 / lambda_tier
     np.exp(tier, out=tier)
@@ -216,7 +217,7 @@ def nested_logit_shares(
     return shares, (outside - np.log(np.maximum(none, _TINY)))[:, 0]
 
 
-def leaving_propensity(share: Array, switching_cost: float) -> Array:
+def leaving_propensity(share: Array, switching_cost: float, out: Array | None = None) -> Array:
     """Return theta, the chance that a reviewing consumer gives up an option whose choice probability is
     `share`.
 
@@ -225,7 +226,7 @@ def leaving_propensity(share: Array, switching_cost: float) -> Array:
     others).
     """
     friction = math.exp(-switching_cost)
-    chance = (1.0 - friction) * share
+    chance = np.multiply(1.0 - friction, share, out=out)
     chance += friction
     return np.divide(friction, chance, out=chance)
 
@@ -264,14 +265,18 @@ def metered_share(base: Array, worth: Array, cost: Array, curvature: float) -> A
 
 
 def draw_binomial(rng: np.random.Generator | None, people: Array, chance: Array | float) -> Array:
-    """Return how many of `people` an event with `chance` happens to; the expectation when `rng` is None."""
+    """Return how many of `people` an event happens to; the expectation when `rng` is None.
+
+    `chance`: one for each entry of `people`, or one for all.
+    """
     if rng is None:
         return people * chance
-    drawn = np.zeros(people.shape)
-    some = np.flatnonzero(people)
-    chances = np.broadcast_to(chance, people.shape).ravel()
-    drawn.ravel()[some] = rng.binomial(people.ravel()[some].astype(np.int64), chances[some])
-    return np.asfortranarray(drawn)
+    cells = people.ravel()
+    some = cells.nonzero()[0]
+    chances = chance.ravel()[some] if isinstance(chance, np.ndarray) else chance
+    drawn = np.zeros(len(cells))
+    drawn[some] = rng.binomial(cells[some].astype(np.int64), chances)
+    return np.asfortranarray(drawn.reshape(people.shape))
 
 
 def draw_multinomial(rng: np.random.Generator | None, people: Array, shares: Array) -> Array:

@@ -3,7 +3,6 @@
 Everything an agent reads here is published: committed by an earlier phase of this month, or by last month.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -57,8 +56,7 @@ class ChipQuote(NamedTuple):
     kilowatt: float
 
 
-@dataclass(frozen=True, slots=True)
-class SupplyQuotes:
+class SupplyQuotes(NamedTuple):
     """Every way for an app to get its tokens, (mode, supplier) in order, and what a month at its own volume would be.
 
     `place`: where each way is. `mode` (an index of `SUPPLY_MODES`), `cost` in USD and `quality` have an entry for each

@@ -100,18 +100,19 @@ class ConsumerMarket:
         self._usage = {}
         self._queries = outcome.queries.tolist()
         amounts = np.array([getattr(outcome, name) for name in _READ]) @ self._summed
-        apps = len(self.apps)
-        self._all, self._paid, self._free = (
-            dict(zip(_READ, amounts[:, k * apps : (k + 1) * apps].tolist(), strict=True)) for k in range(3)
-        )
+        parts = amounts.reshape(len(_READ), 3, len(self.apps)).swapaxes(0, 1).tolist()
+        self._all, self._paid, self._free = [dict(zip(_READ, part, strict=True)) for part in parts]
         self._trust = outcome.trust.tolist()
 
     def offers(self) -> ConsumerOffers:
         """Return the month's offers."""
         chain = self.chain
         rows = [row for app in self.apps for row in self._rows(app)]
-        fee, quality, load, disclosed, eligible, service, available = np.array(list(zip(*rows, strict=True)))
-        timeline = chain.timeline
+        fee, quality, load, disclosed, eligible, service, available = np.array(rows).T.copy()
+        scandal = chain.timeline.scandal
+        brand, paid_extras, acquired, shame = np.array(
+            [(a.brand, a.spec.paid_extras, a.acquired, scandal.get(a.agent_id, 0.0)) for a in self.apps]
+        ).T.copy()
         return ConsumerOffers(
             app=self._app,
             fee=fee,
@@ -124,10 +125,10 @@ class ConsumerMarket:
             eligible=eligible,
             service=service,
             available=available,
-            brand=np.array([a.brand for a in self.apps]) + self._brand_shock,
-            paid_extras=np.array([a.spec.paid_extras for a in self.apps]),
-            acquired=np.array([a.acquired for a in self.apps]),
-            scandal=np.array([timeline.scandal.get(a.agent_id, 0.0) for a in self.apps]),
+            brand=brand + self._brand_shock,
+            paid_extras=paid_extras,
+            acquired=acquired,
+            scandal=shame,
             frontier=chain.frontier,
         )
 
@@ -140,21 +141,21 @@ class ConsumerMarket:
             load, disclosed, free_only = app.ad_load, float(ads.disclosed), ads.free_only
         lab = self.chain.labs[app.supply.supplier]
         hosted = app.supply.mode in ("self_host", "own_model")
+        sells, eligible = app.sells_subscriptions, app.spec.eligible
         rows: list[tuple[float, ...]] = []
         for name, tier in app.tiers:
             paid = tier.price > 0.0
             shows_ads = not (paid and free_only)
             service = app.service if hosted else lab.service if paid else lab.free_service
-            open_now = app.alive and (not paid or app.sells_subscriptions)
             rows.append(
                 (
                     app.fees[name],
                     self.chain.tokens.quality(app, app.model_of(tier)),
                     load if shows_ads else 0.0,
                     disclosed if shows_ads else 0.0,
-                    app.spec.eligible,
+                    eligible,
                     max(service, 0.01),
-                    app.available if open_now else 0.0,
+                    app.available if app.alive and (not paid or sells) else 0.0,
                 )
             )
         return rows

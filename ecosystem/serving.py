@@ -161,13 +161,14 @@ class Serving:
     def _needed(self, lab: Lab) -> tuple[float, float]:
         """Return mean hours that (paid and API, free) traffic needs."""
         chain = self.chain
-        paid = free = 0.0
+        needed = waiting = 0.0
         for size in SIZES:
             load = self.loads[lab.agent_id, size]
-            hours = chain.costs.hours[lab.agent_id, size]
-            paid += dot((load.paid[0] + load.api[0], load.paid[1] + load.api[1], load.paid[2] + load.api[2]), hours)
-            free += dot((load.free[0], load.free[1], load.free[2]), hours)
-        return paid, free
+            prompt, cached, answer = chain.costs.hours[lab.agent_id, size]
+            paid, api, free = load.paid, load.api, load.free
+            needed += (paid[0] + api[0]) * prompt + (paid[1] + api[1]) * cached + (paid[2] + api[2]) * answer
+            waiting += free[0] * prompt + free[1] * cached + free[2] * answer
+        return needed, waiting
 
     def note_volumes(self, lab: Lab) -> None:
         """Note the month's tokens by size, which the kernel's load and market shares read."""
@@ -176,9 +177,10 @@ class Serving:
         for size in SIZES:
             load = self.loads[lab.agent_id, size]
             model = lab.models[size]
-            prompt, cached, answer = map(sum, zip(load.paid, load.free, load.api, strict=True))
+            paid, free, api = load.paid, load.free, load.api
+            prompt, cached, answer = paid[0] + free[0] + api[0], paid[1] + free[1] + api[1], paid[2] + free[2] + api[2]
             theoretical += price.input * prompt + price.cached * cached + price.output * answer
-            model.volume = sum(load.api)
+            model.volume = api[0] + api[1] + api[2]
             model.volume_output = answer
             tokens += prompt + cached + answer
         lab.tokens = tokens

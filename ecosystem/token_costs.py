@@ -39,55 +39,52 @@ class TokenCosts:
         cards = load_accelerators()
         self.performance = h100_equivalents(self.accelerators)
         self.kilowatts = {a: cards[a].datacentre_kw for a in self.accelerators}
-        self._perf = np.array([self.performance[a] for a in self.accelerators])
-        self._groups = self._build(spec)
+        self._performances = np.array([[self.performance[a]] for a in self.accelerators])
+        self._opening_quality = np.array([spec.lab[lab].models[size].quality for lab, size in self.rows])
+        self._curves = self._build(spec)
         self._mix = np.zeros((len(self.clouds), len(self.accelerators)))
         self._tokens_an_hour = np.zeros((len(self.rows), len(self.accelerators), 3))
         self._on_clouds: NDArray[np.float64] | None = None
         """(clouds, rows, 3) Mtok an hour, once somebody asks for them."""
+        self._asked: dict[tuple[str, str, LargeOrSmall], Hours] = {}
+        """Hours a Mtok on a cloud that somebody asked for this month."""
         self._place = {accelerator: i for i, accelerator in enumerate(self.accelerators)}
         self._column = {cloud: i for i, cloud in enumerate(self.clouds)}
         self._cells = np.empty((2, 0), dtype=np.intp)
         self.hours: dict[tuple[str, LargeOrSmall], Hours] = {}
         self.efficiency: dict[str, float] = {}
 
-    def _build(self, spec: Spec) -> list[tuple[NDArray[np.intp], ServingCurves]]:
+    def _build(self, spec: Spec) -> ServingCurves:
         market = spec.market
-        groups = []
-        for tier in ("naive", "tuned", "wide"):
-            rows = [i for i, (lab, _) in enumerate(self.rows) if spec.lab[lab].deployment == tier]
-            if rows:
-                curves = ServingCurves.build(
-                    [spec.lab[self.rows[i][0]].models[self.rows[i][1]].card for i in rows],
-                    self.accelerators,
-                    input_len=market.prompt_tokens,
-                    output_len=market.answer_tokens,
-                    tpot_limit_ms=market.latency_ms,
-                    tier=tier,
-                )
-                groups.append((np.array(rows, dtype=np.intp), curves))
-        return groups
+        return ServingCurves.build(
+            [spec.lab[lab].models[size].card for lab, size in self.rows],
+            self.accelerators,
+            input_len=market.prompt_tokens,
+            output_len=market.answer_tokens,
+            tpot_limit_ms=market.latency_ms,
+            tier=[spec.lab[lab].deployment for lab, _ in self.rows],
+        )
 
     def update(self, chain: "ValueChain") -> None:
         """Solve this month's hours a Mtok for every lab and size, on every cloud and on the lab's own mix of clouds.
 
         A lab that has lost all its clouds reckons with the hours of its last month with one.
         """
-        load = np.array([max(chain.labs[lab].models[size].volume_output, 1e-3) / 730.0 for lab, size in self.rows])
+        models = [chain.labs[lab].models[size] for lab, size in self.rows]
+        load = np.maximum([model.volume_output for model in models], 1e-3) / 730.0
         if not chain.on("load_economies"):
             load = np.full_like(load, REFERENCE_LOAD)
-        per_accelerator = np.empty((len(self.rows), len(self.accelerators), 3))
-        for rows, curves in self._groups:
-            per_accelerator[rows] = curves.hours_per_mtok(load[rows])
+        hours = self._curves.hours_per_mtok(load)
         if not chain.on("cache_hits"):
-            per_accelerator[:, :, 1] = per_accelerator[:, :, 0]
-        self._tokens_an_hour = 1.0 / (per_accelerator * self._perf[np.newaxis, :, np.newaxis])
-        self._mix = self._mixes(chain)
+            hours[:, :, 1] = hours[:, :, 0]
+        hours *= self._performances
+        self._tokens_an_hour = np.divide(1.0, hours, out=hours)
         if chain.on("quality_cost"):
-            weight = chain.spec.research.quality_cost
-            gained = [chain.labs[lab].models[s].quality - chain.spec.lab[lab].models[s].quality for lab, s in self.rows]
-            self._tokens_an_hour *= np.exp(-weight * np.array(gained))[:, np.newaxis, np.newaxis]
+            gained = np.array([model.quality for model in models]) - self._opening_quality
+            self._tokens_an_hour *= np.exp(-chain.spec.research.quality_cost * gained)[:, np.newaxis, np.newaxis]
+        self._mix = self._mixes(chain)
         self._on_clouds = None
+        self._asked = {}
         mix = np.repeat(self._shares(chain) @ self._mix, len(SIZES), axis=0)
         tokens = np.einsum("mk,mkj->mj", mix, self._tokens_an_hour).tolist()
         progress = (
@@ -130,9 +127,13 @@ class TokenCosts:
 
     def on_cloud(self, cloud: str, lab: str, size: LargeOrSmall) -> Hours:
         """Return hours a Mtok for a lab's model on one cloud's fleet, at the owner's efficiency."""
-        if self._on_clouds is None:
-            self._on_clouds = np.tensordot(self._mix, self._tokens_an_hour, axes=(1, 1))
-        return self._hours(self._on_clouds[self._column[cloud], self.row[lab, size]].tolist(), self.efficiency[lab])
+        known = self._asked.get((cloud, lab, size))
+        if known is None:
+            if self._on_clouds is None:
+                self._on_clouds = np.tensordot(self._mix, self._tokens_an_hour, axes=(1, 1))
+            tokens = self._on_clouds[self._column[cloud], self.row[lab, size]].tolist()
+            known = self._asked[cloud, lab, size] = self._hours(tokens, self.efficiency[lab])
+        return known
 
 
 def h100_equivalents(accelerators: list[str]) -> dict[str, float]:

@@ -49,8 +49,6 @@ class TokenMarket:
     def __init__(self, chain: "ValueChain") -> None:
         self.chain = chain
         self.offers: dict[str, list[TokenOffer]] = {}
-        self._by_price: dict[str, list[tuple[float, float]]] = {}
-        """Offers of each region from the cheapest on: price of a Mtok of enterprise traffic, quality."""
         self._models: dict[str, list[tuple[TokenOffer, TokenOffer]]] = {}
         self._self_hosted: dict[tuple[str, str, LargeOrSmall], Hours] = {}
         self._largest_cloud: dict[str, str] = {}
@@ -76,7 +74,6 @@ class TokenMarket:
         for region, offers in self.offers.items():
             own = [offer for offer in offers if offer.seller == offer.lab]
             self._models[region] = list(zip(own[::2], own[1::2], strict=True))
-            self._by_price[region] = sorted((offer.price.blend(self.mix), offer.quality) for offer in offers)
 
     def _offers_now(self) -> dict[str, list[TokenOffer]]:
         """Return what is on sale by region: labs that sell there, large and small; clouds that host open weights."""
@@ -114,7 +111,8 @@ class TokenMarket:
 
     def lowest_price(self, region: str, quality: float) -> float:
         """Return the lowest price in a region of a model of some quality; infinite where there is none."""
-        return next((price for price, good in self._by_price.get(region, ()) if good >= quality), math.inf)
+        good = [offer.price.blend(self.mix) for offer in self.offers[region] if offer.quality >= quality]
+        return min(good, default=math.inf)
 
     def rival_price(self, lab: str, size: LargeOrSmall) -> float:
         """Return the lowest price that a rival asks now for a comparable model, where the lab sells."""
@@ -135,16 +133,19 @@ class TokenMarket:
         self._asked = (-1, {})
 
     def plan_hosting(self) -> None:
-        """Have hosts of open weights set their prices."""
+        """Have hosts of open weights decide what they go on offering, and set their prices."""
         chain = self.chain
         if not chain.on("open_hosting"):
             return
         for cloud_id, cloud in chain.clouds.items():
+            if not cloud.alive:
+                continue
             for lab_id, host in cloud.hosted.items():
-                if cloud.alive:
+                host.reconsider()
+                if host.active:
                     size = host.spec.model
                     owner = dot(self.mix, chain.costs.on_cloud(cloud_id, lab_id, size))
-                    host.plan(chain.labs[lab_id].models[size].opening_blend, owner)
+                    host.plan_price(chain.labs[lab_id].models[size].opening_blend, owner)
 
     def update_shares(self, speed: float) -> None:
         """Publish sellers' shares of their region's API sales, for pricing and price wars."""

@@ -158,15 +158,15 @@ class WorldView:
         if amount <= 0.0:
             return
         firms, ledger = self.firms, self.ledger
-        if payer in firms:
-            buyer = firms[payer]
+        buyer, seller = firms.get(payer), firms.get(payee)
+        if buyer is not None:
             if buyer.group is not None and (cash := ledger.cash(payer)) < amount:
                 self.draw_on_group(payer, amount - cash + ROUNDING)
             if expense is not None:
                 buyer.books.spend(expense, amount)
         ledger.pay(payer, payee, kind, amount, quantity)
-        if payee in firms and ledger.is_sale(kind):
-            firms[payee].books.earn(kind, amount)
+        if seller is not None and ledger.is_sale(kind):
+            seller.books.earn(kind, amount)
 
     def draw_on_group(self, firm: str, amount: float, investment: bool = False) -> float:
         """Have the owner, or the other firms of an independent group, its head first, put in cash as far as they can.

@@ -35,8 +35,7 @@ def quota_hit(chain: "ValueChain", app: str, tier: str) -> float:
     agent = chain.apps[app]
     market = chain.consumer_markets[agent.region]
     place = {name: i for i, (name, _) in enumerate(agent.tiers)}[tier]
-    outcome = market.outcome
-    return math.nan if outcome is None else float(outcome.quota_hit[market.slice(app)][place])
+    return float(market.consumers.quota_hit()[market.slice(app)][place])
 
 
 def median_churn(chain: "ValueChain", region: str, months: Months = None) -> float:

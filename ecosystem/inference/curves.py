@@ -100,12 +100,21 @@ def _solve(models: tuple[str, ...], accelerators: tuple[str, ...], work: Workloa
 
 
 @lru_cache(maxsize=64)
-def _with_slopes(models: tuple[str, ...], accelerators: tuple[str, ...], work: Workload, tier: TierName) -> Floats:
-    """Logarithm of hours and its slope to the next load, shape (pairs x loads, 6); slope 0 where infinite."""
-    logs = np.log(_solve(models, accelerators, work, tier))
+def _with_slopes(
+    models: tuple[str, ...], accelerators: tuple[str, ...], work: Workload, tiers: tuple[TierName, ...]
+) -> Floats:
+    """Logarithm of hours, and its slope to the next load, shape (models x loads, 2, accelerators, 3).
+
+    `tiers` has one for each model. The slope is 0 where hours are infinite. A load of a model is one block of memory.
+    """
+    logs = np.empty((len(models), GRID.size, len(accelerators), 3))
+    for tier in set(tiers):
+        rows = [i for i, own in enumerate(tiers) if own == tier]
+        logs[rows] = np.log(_solve(tuple(models[i] for i in rows), accelerators, work, tier)).swapaxes(1, 2)
     with np.errstate(invalid="ignore"):
-        slope = np.diff(logs, axis=2, append=logs[:, :, -1:])
-    both = np.concatenate([logs, np.where(np.isfinite(slope), slope, 0.0)], axis=-1).reshape(-1, 6)
+        slope = np.diff(logs, axis=1, append=logs[:, -1:])
+    both = np.stack([logs, np.where(np.isfinite(slope), slope, 0.0)], axis=2)
+    both = both.reshape(-1, *both.shape[2:])
     both.setflags(write=False)
     return both
 
@@ -114,16 +123,14 @@ def _with_slopes(models: tuple[str, ...], accelerators: tuple[str, ...], work: W
 class ServingCurves:
     """Accelerator-hours per Mtok of each token class, by model, accelerator and load.
 
-    `hours` has shape (models, accelerators, loads, 3), classes in the order input, cached input, output. A
-    model
-    that does not fit on an accelerator, or cannot keep the latency promise there, has infinite hours.
+    A model that does not fit on an accelerator, or cannot keep the latency promise there, has infinite hours.
     """
 
     models: tuple[str, ...]
     accelerators: tuple[str, ...]
     work: Workload
-    tier: TierName
-    hours: Floats
+    tiers: tuple[TierName, ...]
+    """One for each model."""
     _logs: Floats
     """Of `_with_slopes`."""
 
@@ -136,33 +143,44 @@ class ServingCurves:
         input_len: float,
         output_len: float,
         tpot_limit_ms: float,
-        tier: TierName,
+        tier: TierName | Sequence[TierName],
         cached_share: float = 0.5,
     ) -> "ServingCurves":
-        """Solve the curves; `cached_share` of prompt tokens hit the cache in the mix that fills a group."""
+        """Solve the curves; `cached_share` of prompt tokens hit the cache in the mix that fills a group.
+
+        `tier`: that of every model, or one for each.
+        """
         work = Workload(float(input_len), float(output_len), float(tpot_limit_ms), float(cached_share))
         names = (
             tuple(find_model(m).name for m in models),
             tuple(find_accelerator(a).name for a in accelerators),
         )
-        hours = _solve(*names, work, tier)
-        return cls(tuple(models), tuple(accelerators), work, tier, hours, _with_slopes(*names, work, tier))
+        tiers: tuple[TierName, ...] = (tier,) * len(models) if isinstance(tier, str) else tuple(tier)
+        return cls(tuple(models), tuple(accelerators), work, tiers, _with_slopes(*names, work, tiers))
 
-    def hours_per_mtok(self, output_mtok_per_hour: NDArray[np.float64]) -> Floats:
-        """Accelerator-hours per Mtok at an output load in Mtok an hour, (models,) or (models, accelerators).
+    @property
+    def hours(self) -> Floats:
+        """Accelerator-hours per Mtok on the grid of loads, (models, accelerators, loads, 3).
 
-        Returns shape (models, accelerators, 3). Above the grid hours are constant, below they rise as 1 / load.
+        The classes are in the order input, cached input, output.
         """
-        load = np.asarray(output_mtok_per_hour, dtype=np.float64)
-        load = load if load.ndim > 1 else load[:, np.newaxis]
-        position = np.log(np.maximum(load, 1e-12)) / STEP - START
+        logs = self._logs[:, 0].reshape(len(self.models), GRID.size, len(self.accelerators), 3)
+        return np.exp(logs).swapaxes(1, 2)
+
+    def hours_per_mtok(self, output_mtok_per_hour: Floats) -> Floats:
+        """Accelerator-hours per Mtok, (models, accelerators, 3), at an output load in Mtok an hour, (models,).
+
+        Above the grid hours are constant, below they rise as 1 / load.
+        """
+        position = np.log(np.maximum(output_mtok_per_hour, 1e-12)) / STEP - START
         inside = np.minimum(np.maximum(position, 0.0), GRID.size - 1.0)
         left = inside.astype(np.intp)
-        models, accelerators = self.hours.shape[:2]
-        pair = np.arange(models * accelerators).reshape(models, accelerators) * GRID.size
-        found = self._logs.take(pair + left, axis=0)
+        found = self._logs.take(np.arange(len(left)) * GRID.size + left, axis=0)
         below = np.minimum(position, 0.0) * STEP
-        return np.exp(found[..., :3] + (inside - left)[..., np.newaxis] * found[..., 3:] - below[..., np.newaxis])
+        hours = (inside - left)[:, np.newaxis, np.newaxis] * found[:, 1]
+        hours += found[:, 0]
+        hours -= below[:, np.newaxis, np.newaxis]
+        return np.exp(hours, out=hours)
 
 
 def performance_index(

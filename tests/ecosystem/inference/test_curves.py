@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ecosystem.inference.curves import GRID, ServingCurves, load_accelerators, load_models, performance_index
+from ecosystem.inference.tiers import TierName
 
 MODELS = ("DeepSeek-V3", "Llama-3.1-8B", "closed-large-2025", "gpt-oss-120b")
 CHIPS = ("H800_SXM", "H20", "B200_SXM", "TPU_v5e", "Ascend_910C")
@@ -59,10 +60,19 @@ def test_one_group_is_paid_for_however_small_the_load(curves: ServingCurves) -> 
     np.testing.assert_allclose(far, near, rtol=1e-9)
 
 
-def test_interpolation_hits_the_grid_and_broadcasts(curves: ServingCurves) -> None:
+def test_interpolation_hits_the_grid_and_is_constant_above_it(curves: ServingCurves) -> None:
     np.testing.assert_allclose(curves.hours_per_mtok(np.full(4, GRID[40])), curves.hours[:, :, 40], rtol=1e-9)
-    loads = np.full((4, 5), GRID[-1] * 50)
+    loads = np.full(4, GRID[-1] * 50)
     np.testing.assert_allclose(curves.hours_per_mtok(loads), curves.hours[:, :, -1], rtol=1e-9)
+
+
+def test_each_model_may_have_a_tier_of_its_own(curves: ServingCurves) -> None:
+    tiers: list[TierName] = ["tuned", "wide", "naive", "tuned"]
+    mixed = ServingCurves.build(MODELS, CHIPS, input_len=2000, output_len=500, tpot_limit_ms=60, tier=tiers)
+    alone = ServingCurves.build(MODELS[1:2], CHIPS, input_len=2000, output_len=500, tpot_limit_ms=60, tier="wide")
+    load = np.array([0.1, 1.0, 10.0, 100.0])
+    np.testing.assert_array_equal(mixed.hours_per_mtok(load)[[0, 3]], curves.hours_per_mtok(load)[[0, 3]])
+    np.testing.assert_array_equal(mixed.hours_per_mtok(load)[1], alone.hours_per_mtok(load[1:2])[0])
 
 
 def test_cached_input_is_cheaper_than_input(curves: ServingCurves) -> None:
