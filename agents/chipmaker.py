@@ -131,7 +131,7 @@ class Chipmaker(Firm):
         super().__init__(world, firm_id, tier="chips", region=spec.region, group=spec.group)
         self.spec = spec
         self.lines = {region: Line(line) for region, line in spec.lines.items()}
-        self.capacity = 0.0
+        self.capacity = self.opening_capacity = 0.0
         self.pipeline: list[tuple[int, float]] = []
         self.orders = Trend(0.0, 0.0, world.expectation)
         self.produced = 0.0
@@ -155,12 +155,22 @@ class Chipmaker(Firm):
             line.inventory = sold
             line.inventory_cost = line.unit_cost / line.perf * line.inventory
             line.shipped = sold
+        self.opening_capacity = self.capacity
         self.orders = Trend(self.capacity, growth, self.world.expectation)
-        coming = self.spec.capacity_growth
-        for i in range(self.spec.construction_months):
-            self.pipeline.append((i + 1, self.capacity * coming * (1.0 + coming) ** i))
+        planned = self.capacity
+        for due in range(1, self.spec.construction_months + 1):
+            units = min(planned * self.spec.capacity_growth, self.supply_limit(due) - planned)
+            self.pipeline.append((due, units))
+            planned += units
         self.tooling = self.spec.capacity_cost * self.capacity
         self.smoothed_revenue = self.opening_revenue
+
+    def supply_limit(self, month: int) -> float:
+        """Return the capacity for which suppliers allot wafers, memory and packaging in `month`."""
+        growth = self.spec.supply_growth
+        if growth is None or not self.world.on("supply_limits"):
+            return math.inf
+        return self.opening_capacity * math.exp(month / 12.0 * math.log1p(growth))
 
     def _cost_at(self, line: Line, month: int) -> tuple[float, float]:
         """Return (H100-equivalents, cost) of a package of the mix made in `month`, with the learning so far."""
@@ -194,6 +204,11 @@ class Chipmaker(Firm):
         line.ordered += quantity
         return quantity * line.quote
 
+    def backlog_months(self, region: str) -> float:
+        """Return the months of sales to a region that are on order at the opening."""
+        own = self.spec.lines[region].backlog_months
+        return self.spec.backlog_months if own is None else own
+
     def book_backlog(self, region: str, buyer: str, monthly: float) -> float:
         """Book the opening backlog of a buyer who buys for `monthly` USD: a lot for each month of the backlog.
 
@@ -201,7 +216,7 @@ class Chipmaker(Firm):
         """
         line = self.lines[region]
         if region not in self._backlog_prices:
-            mixes = [self._cost_at(line, month) for month in range(round(self.spec.backlog_months))]
+            mixes = [self._cost_at(line, month) for month in range(round(self.backlog_months(region)))]
             self._backlog_prices[region] = [
                 line.price * (cost / perf) / (line.unit_cost / line.perf) for perf, cost in mixes
             ]
@@ -323,7 +338,8 @@ class Chipmaker(Firm):
     def start_capacity(self) -> None:
         """Start capacity for the orders expected when it will be ready, less a part of what is already coming.
 
-        Orders are net of cancellations, which tell that some of them were padding.
+        Suppliers set a limit: no more is started than they will have wafers, memory and packaging for. Orders are
+        net of cancellations, which tell that some of them were padding.
         """
         spec = self.spec
         ordered = math.fsum(line.ordered / line.perf for line in self.lines.values())
@@ -335,10 +351,12 @@ class Chipmaker(Firm):
         coming = math.fsum(units for _, units in self.pipeline)
         rest = spec.rest_lead_time * self.capacity
         expected = self.orders.forecast(spec.construction_months, self.world.sentiment) + (backlog - rest) / 24.0
-        starts = max(spec.start_speed * (expected - self.capacity - spec.supply_line * coming), 0.0)
+        due = self.world.month + spec.construction_months
+        starts = spec.start_speed * (expected - self.capacity - spec.supply_line * coming)
+        starts = max(min(starts, self.supply_limit(due) - self.capacity - coming), 0.0)
         cost = spec.capacity_cost * starts
         if starts > 0.0 and cost < 0.5 * self.cash:
-            self.pipeline.append((self.world.month + spec.construction_months, starts))
+            self.pipeline.append((due, starts))
             self.tooling += cost
             self.pay("equipment", "equipment", cost, "capex")
         for line in self.lines.values():

@@ -60,6 +60,14 @@ class LineSpec(Parameters):
         role="fact",
         doc="price of the generation that leads the mix at the opening",
     )
+    backlog_months: float | None = param(
+        None,
+        unit="months",
+        source="opening balance",
+        ge=0,
+        le=36,
+        doc="orders on hand at the opening in months of sales; none: as the chipmaker's",
+    )
 
 
 class ChipmakerSpec(Parameters):
@@ -205,6 +213,15 @@ class ChipmakerSpec(Parameters):
         le=1,
         span=(0, 1),
         doc="beta: how far capacity under construction is taken into account",
+    )
+    supply_growth: float | None = param(
+        None,
+        unit="1/year",
+        source="judgement: none where no supplier is known to bind",
+        ge=0,
+        le=20,
+        span=(0.1, 1.5),
+        doc="growth of the wafers, memory and packaging that suppliers allot; capacity does not grow faster",
     )
     capacity_cost: float = param(
         12_000.0,

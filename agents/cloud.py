@@ -17,6 +17,8 @@ from agents.world import World
 
 HOURS = 730.0
 """Hours in a month."""
+H100_KILOWATT = 1.73
+"""All-in kilowatts of an H100 (accelerators.toml): what the parameter of operating cost is measured on."""
 
 
 @lru_cache(maxsize=64)
@@ -26,6 +28,12 @@ def fleet_ages(months: int, growth: float) -> tuple[list[float], float, float]:
     weights = [(1.0 + growth) ** -age for age in range(1, months + 1)]
     total = math.fsum(weights)
     return weights, total, math.fsum(w * (months - age) / months for age, w in enumerate(weights, 1)) / total
+
+
+def years_of_rent(discount: float, decline: float, life: float) -> float:
+    """Return the present value of a rent of one a year over `life` years that falls by the share `decline` a year."""
+    rate = math.log1p(discount) - math.log1p(-decline)
+    return -math.expm1(-rate * life) / rate if rate > 0.0 else life
 
 
 class Contract:
@@ -207,20 +215,30 @@ class Cloud(Firm):
     # --- decisions ---------------------------------------------------------------------------------------------
 
     def expected_user_cost(self) -> float:
-        """Return the user cost of the newest chips, USD per H100-equivalent hour sold.
+        """Return the user cost of the newest chips, USD per H100-equivalent hour sold (Jorgenson).
 
-        (P (1 + o) (r + 1/life) / 8760 + power + operating cost) / u*, and charges of own kinds of agents: racks
+        The rent at which an accelerator bought now pays for itself over its life: the present value of its rents,
+        which fall as newer generations come, is its price with buildings and the present value of running it.
+        P (1 + o) = sum of (u* w (1 - decline)^t - running) / (1 + r)^t, and charges of own kinds of agents: racks
         that are on cost power and operations whether their hours are sold or not (`meter`).
         """
         spec = self.spec
         quote = self.world.chip_quote(self.region)
-        capital = quote.price * (1.0 + spec.overhead) * (spec.discount_rate + 1.0 / spec.life)
-        running = (spec.power_price * quote.kilowatt + spec.operating_cost) / quote.performance
-        return (capital / 8760.0 + running) / spec.target_utilisation + self.world.charge(self.agent_id)
+        worth = years_of_rent(spec.discount_rate, spec.rent_decline, spec.life)
+        capital = quote.price * (1.0 + spec.overhead) / 8760.0
+        running = self._hourly_cost(quote.kilowatt) / quote.performance
+        running *= years_of_rent(spec.discount_rate, 0.0, spec.life)
+        return (capital + running) / worth / spec.target_utilisation + self.world.charge(self.agent_id)
+
+    def _hourly_cost(self, kilowatt: float) -> float:
+        """Return what an accelerator of `kilowatt` costs to run for an hour, USD: power and operations.
+
+        Space, cooling and upkeep are sold by the kilowatt, so operations go with power; the parameter is an H100's.
+        """
+        return kilowatt * (self.spec.power_price + self.spec.operating_cost / H100_KILOWATT)
 
     def meter(self) -> None:
         """Count accelerators; work out what running them costs this month, USD: power and operations, and per hour."""
-        spec = self.spec
         accelerators = kilowatts = 0.0
         performance, kilowatt = self.world.performance, self.world.kilowatts
         for accelerator, size in self.fleet.items():
@@ -228,7 +246,7 @@ class Cloud(Firm):
             accelerators += units
             kilowatts += units * kilowatt[accelerator]
         self.accelerators = accelerators
-        self.running_cost = HOURS * (spec.power_price * kilowatts + spec.operating_cost * accelerators)
+        self.running_cost = HOURS * self._hourly_cost(kilowatts)
         self.floor = self.running_cost / max(self.size * HOURS, 1.0) + self.world.charge(self.agent_id)
 
     def plan_rent(self) -> None:
@@ -257,7 +275,7 @@ class Cloud(Firm):
         growth = self.demand.forecast(lead + 1.0, world.sentiment) * per_hour - wanted
         position = self.size + self.on_order + self.overflow.hours / HOURS
         gap = wanted + retiring - position
-        ratio = self.rent * self._expected_over_life() / self.user_cost
+        ratio = self.rent / self.user_cost
         worth = min(max((ratio - 1.0) / (spec.full_hurdle - 1.0), 0.0), 1.0) if world.on("investment_hurdle") else 1.0
         pad = spec.padding * max(lead / 3.0 - 1.0, 0.0) if world.on("order_padding") else 0.0
         use = growth + retiring / months
@@ -266,11 +284,6 @@ class Cloud(Firm):
         order = min(order, self._order_limit() / (quote.price * (1.0 + spec.overhead)))
         self._cancel = spec.order_speed * max(-gap - 0.1 * self.size, 0.0)
         self._orders = world.split_order(self.agent_id, self.region, order)
-
-    def _expected_over_life(self) -> float:
-        """Return the mean rent over an accelerator's life, relative to now."""
-        kept, years = 1.0 - self.spec.rent_decline, self.spec.life
-        return (1.0 - kept**years) / (self.spec.rent_decline * years) if kept < 1.0 else 1.0
 
     def _order_limit(self) -> float:
         """Return the value of chips and buildings that may be ordered this month, USD."""

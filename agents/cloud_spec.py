@@ -79,12 +79,12 @@ class CloudSpec(Parameters):
     )
     operating_cost: float = param(
         0.40,
-        unit="USD/hour of an accelerator",
+        unit="USD/hour of an H100",
         source="judgement",
         ge=0,
         le=5,
         span=(0.3, 0.7),
-        doc="staff, repair, space, idle hours alike: 0.53 USD per hour sold at u*",
+        doc="staff, repair, space, idle hours alike: 0.53 USD per hour sold at u*; others by kW",
     )
     target_utilisation: float = param(
         0.75,
@@ -159,13 +159,13 @@ class CloudSpec(Parameters):
         doc="expected rent over user cost at which the whole gap is ordered",
     )
     rent_decline: float = param(
-        0.05,
+        0.08,
         unit="1/year",
-        source="judgement, well below the 21 % that F-K12 saw in a year (2.9 to 2.3 USD)",
+        source="judgement, below the 21 % that F-K12 saw in the year in which a shortage ended",
         ge=0,
         lt=1,
         span=(0, 0.3),
-        doc="fall of rent that is expected over an accelerator's life, as newer generations come",
+        doc="fall of rent expected over an accelerator's life; from 0.08 on neoclouds' purchases would not pay",
     )
     order_speed: float = param(
         0.12,

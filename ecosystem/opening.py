@@ -171,7 +171,7 @@ def _open_order_books(chain: "ValueChain") -> None:
         for supplier, value in sorted(cloud.spec.chip_purchases.items()):
             maker = chain.chipmakers[supplier]
             cloud.on_order += maker.book_backlog(cloud.region, cloud_id, value)
-            cloud.opening_backlog = max(cloud.opening_backlog, maker.spec.backlog_months)
+            cloud.opening_backlog = max(cloud.opening_backlog, maker.backlog_months(cloud.region))
     for region, demand in chain.compute.items():
         for supplier, value in sorted(demand.spec.on_premise.items()):
             chain.chipmakers[supplier].book_backlog(region, f"compute.{region}", value)

@@ -15,6 +15,7 @@ class MechanismSwitches(Parameters):
     learning: bool = bool_param("unit cost of chips falls with cumulative output")
     lock_in: bool = bool_param("the leader's software ecosystem lowers substitution between chipmakers, and decays")
     chip_scarcity: bool = bool_param("chip prices carry a premium while lead times are long")
+    supply_limits: bool = bool_param("capacity of chipmakers grows no faster than what their suppliers allot")
     stock_provisions: bool = bool_param("excess stock of chips is written down")
     order_padding: bool = bool_param("buyers order more when lead times are long")
     utilisation_pricing: bool = bool_param("rents rise and fall with utilisation")

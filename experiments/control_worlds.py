@@ -43,12 +43,14 @@ def perfect_competition(spec: "Spec") -> dict[str, Any]:
 
     Research, training and staff that are paid before anything is sold are taken out: with prices at marginal
     cost nobody could bear them. Prices follow cost within the month, and costs do not fall by themselves: a price
-    that lags a falling cost is a profit, and a fleet bought before chips got cheaper is a loss.
+    that lags a falling cost is a profit, and a fleet bought before chips got cheaper is a loss. So nobody expects
+    rents to fall either: a charge for a loss that does not come would be a profit.
     """
     changes = _power(spec, EQUAL_ELASTICITY, OPEN_ENTRY)
     changes |= {f"mechanisms.{name}": False for name in ("software_progress", "learning", "quality_cost")}
     changes |= {f"chipmaker.{i}.price_speed": 1.0 for i in spec.chipmaker}
     changes |= {f"cloud.{i}.rent_speed": 1.0 for i in spec.cloud}
+    changes |= {f"cloud.{i}.rent_decline": 0.0 for i in spec.cloud}
     changes |= {f"lab.{i}.price_speed": 1.0 for i in spec.lab}
     changes |= {f"chipmaker.{i}.{name}": 0.0 for i in spec.chipmaker for name in ("research", "research_share")}
     changes |= {f"cloud.{i}.staff": 0.0 for i in spec.cloud}

@@ -3,9 +3,10 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
-from agents.cloud import HOURS
+from agents.cloud import H100_KILOWATT, HOURS, years_of_rent
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
 
@@ -79,18 +80,67 @@ def test_own_silicon_takes_power_from_its_first_month() -> None:
     assert cloud.books.cost_of_sales == pytest.approx(before + added)
 
 
-def test_at_user_cost_and_target_utilisation_a_cloud_of_the_newest_chips_breaks_even() -> None:
-    chain = chain_of(0)
-    cloud = chain.clouds["neo"]
-    quote = chain.chip_quote(REGION)
-    spec, units = cloud.spec, 1000.0
-    cloud.fleet = {quote.accelerator: units * quote.performance}
-    cloud.size = units * quote.performance
+@pytest.mark.parametrize("decline", [0.0, 0.08, 0.21])
+def test_a_chip_that_earns_user_cost_pays_for_itself_over_its_life(decline: float) -> None:
+    chain = chain_of(0, {"cloud.neo.rent_decline": decline})
+    cloud, quote = chain.clouds["neo"], chain.chip_quote(REGION)
+    spec = cloud.spec
+    cloud.fleet = {quote.accelerator: quote.performance}
+    cloud.size = quote.performance
     cloud.meter()
-    chips = quote.price * cloud.size * (1.0 + spec.overhead)
-    capital = chips * (spec.discount_rate + 1.0 / spec.life) / 12.0
-    sold = spec.target_utilisation * cloud.size * HOURS
-    assert sold * cloud.expected_user_cost() == pytest.approx(capital + cloud.running_cost)
+    steps = 20_000
+    ages = (np.arange(steps) + 0.5) / steps * spec.life
+    rents = 8760.0 * spec.target_utilisation * cloud.size * cloud.expected_user_cost() * (1.0 - decline) ** ages
+    earned = (rents - 12.0 * cloud.running_cost) * (1.0 + spec.discount_rate) ** -ages
+    paid = quote.price * cloud.size * (1.0 + spec.overhead)
+    assert earned.sum() * spec.life / steps == pytest.approx(paid)
+
+
+def test_years_of_rent_without_discount_or_decline_are_the_years_of_life() -> None:
+    assert years_of_rent(0.0, 0.0, 5) == 5
+    assert years_of_rent(1e-9, 0.0, 5) == pytest.approx(5)
+    assert years_of_rent(0.1, 0.2, 5) < years_of_rent(0.1, 0.0, 5) < 5
+
+
+def test_operations_go_with_power() -> None:
+    chain = chain_of(0)
+    cloud = chain.clouds["hyper"]
+    cost = {}
+    for accelerator in ("H100_SXM", "TPU_v6e"):
+        cloud.fleet = {accelerator: 1000.0 * chain.performance[accelerator]}
+        cloud.meter()
+        cost[accelerator] = cloud.running_cost
+    power = chain.kilowatts["TPU_v6e"] / chain.kilowatts["H100_SXM"]
+    assert chain.kilowatts["H100_SXM"] == H100_KILOWATT
+    assert cost["TPU_v6e"] == pytest.approx(power * cost["H100_SXM"])
+    spec = cloud.spec
+    assert cost["H100_SXM"] == pytest.approx(730_000.0 * (spec.power_price * H100_KILOWATT + spec.operating_cost))
+
+
+# --- capacity -------------------------------------------------------------------------------------------------
+
+
+def test_capacity_stays_within_what_suppliers_allot() -> None:
+    limited = {"chipmaker.alpha.supply_growth": 0.1, "chipmaker.alpha.backlog_months": 24.0}
+    chain, free = chain_of(0, limited), chain_of(0, limited | {"mechanisms.supply_limits": False})
+    maker, other = chain.chipmakers["alpha"], free.chipmakers["alpha"]
+    opening = maker.capacity
+    for month in range(30):
+        chain.step()
+        free.step()
+        assert maker.capacity <= opening * 1.1 ** (month / 12.0) * (1.0 + 1e-9)
+    assert maker.capacity > 0.95 * opening * 1.1 ** (29.0 / 12.0)
+    assert other.capacity > 1.5 * maker.capacity
+    assert free.chipmakers["beta"].supply_limit(12) == math.inf
+
+
+def test_a_line_may_open_with_a_backlog_of_its_own() -> None:
+    chain = chain_of(0)
+    short = chain_of(0, {"chipmaker.alpha.lines.west.backlog_months": 3.0})
+    assert chain.spec.chipmaker["alpha"].backlog_months == 9.0
+    backlogs = [each.chipmakers["alpha"].lines[REGION].backlog for each in (short, chain)]
+    assert 0.25 * backlogs[1] < backlogs[0] < 0.4 * backlogs[1]
+    assert short.clouds["hyper"].on_order < chain.clouds["hyper"].on_order
 
 
 # --- stocks ---------------------------------------------------------------------------------------------------

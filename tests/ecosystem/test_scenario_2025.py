@@ -160,3 +160,31 @@ def test_shares_of_the_leading_chipmaker_and_its_emergent_result(chain: ValueCha
     books = chain.chipmakers["nvidia"].books
     assert books.revenue / revenue(chain, tuple(chain.chipmakers)) == pytest.approx(0.84, abs=0.03)
     assert 0.65 <= books.gross_profit / books.revenue <= 0.80
+
+
+# --- what the first quarter brings ----------------------------------------------------------------------------------
+
+
+def test_chinas_clouds_order_h20_before_the_licence_and_those_orders_go_home_after_it() -> None:
+    chain = ValueChain("2025")
+    ordered = {"nvidia": [0.0, 0.0], "huawei": [0.0, 0.0]}
+    for quarter in (0, 1):
+        for _ in range(3):
+            chain.step()
+            for seller, values in ordered.items():
+                price = chain.chipmakers[seller].lines["china"].quote
+                bought = math.fsum(c._orders.get(seller, 0.0) for c in chain.clouds.values() if c.region == "china")
+                values[quarter] += price * bought
+    assert ordered["nvidia"][0] > 16e9 / 5.0  # F-C5: 16 bn and more
+    assert ordered["nvidia"][1] < 0.4 * ordered["nvidia"][0]
+    assert ordered["huawei"][1] > ordered["huawei"][0]
+
+
+def test_huawei_cannot_make_all_that_is_ordered_under_export_rules() -> None:
+    ban = {"kind": "export_control", "month": 3, "home": "west", "region": "china", "leakage": 0.15}
+    chain = ValueChain(Spec.load("2025").with_overrides({"events": {"ban": ban}}))
+    for _ in range(24):
+        chain.step()
+    huawei = chain.chipmakers["huawei"]
+    assert huawei.capacity <= huawei.opening_capacity * 1.5**2
+    assert huawei.lead_time > 12.0
