@@ -10,6 +10,19 @@ from agents.pricing import adjusted_premium, adjusted_price, own_elasticity, tar
 from agents.world import World
 
 
+def rationed(needs: dict[str, float], weights: dict[str, float], capacity: float) -> dict[str, float]:
+    """Share capacity out by weight, to nobody more than is needed: what is left over goes to the others."""
+    shares = dict.fromkeys(needs, 0.0)
+    waiting = [key for key, need in needs.items() if need > 0.0]
+    while waiting:
+        level = capacity / math.fsum([weights[key] for key in waiting])
+        served = [key for key in waiting if needs[key] <= weights[key] * level]
+        shares |= {key: min(needs[key], weights[key] * level) for key in served or waiting}
+        capacity -= math.fsum([needs[key] for key in served])
+        waiting = [key for key in waiting if served and key not in served]
+    return shares
+
+
 class Order:
     """What one buyer has on order: lots, oldest first, each with the price of its order date."""
 
@@ -306,16 +319,20 @@ class Chipmaker(Firm):
             self.lines[region].price, self.lines[region].premium = price, premium
 
     def produce(self) -> None:
-        """Make what backlog and the stock target ask for, as far as capacity goes; pay wafers and packaging."""
+        """Make what backlog and the stock target ask for, as far as capacity goes; pay wafers and packaging.
+
+        Scarce capacity goes to the regions in proportion to what is due a month: need over the months of delivery
+        that the region is used to.
+        """
         needs = {}
         for region, line in self.lines.items():
             target = self.spec.inventory_months * line.shipped
             needs[region] = max(line.backlog + target - line.inventory, 0.0) / line.perf
-        total = math.fsum(needs.values())
-        scale = min(1.0, self.capacity * self.world.capacity_factor(self.agent_id) / total) if total > 0.0 else 0.0
-        self.produced = total * scale
+        due = {region: need / max(self.backlog_months(region), 1.0) for region, need in needs.items()}
+        made = rationed(needs, due, self.capacity * self.world.capacity_factor(self.agent_id))
+        self.produced = math.fsum(made.values())
         for region, line in self.lines.items():
-            units = needs[region] * scale
+            units = made[region]
             cost = units * line.unit_cost
             line.inventory += units * line.perf
             line.inventory_cost += cost

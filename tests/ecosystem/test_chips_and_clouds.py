@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agents.chipmaker import rationed
 from agents.cloud import H100_KILOWATT, HOURS, years_of_rent
 from ecosystem.model import ValueChain
 from ecosystem.spec import Spec
@@ -141,6 +142,28 @@ def test_a_line_may_open_with_a_backlog_of_its_own() -> None:
     backlogs = [each.chipmakers["alpha"].lines[REGION].backlog for each in (short, chain)]
     assert 0.25 * backlogs[1] < backlogs[0] < 0.4 * backlogs[1]
     assert short.clouds["hyper"].on_order < chain.clouds["hyper"].on_order
+
+
+def test_scarce_capacity_is_shared_by_weight_and_what_one_does_not_need_goes_to_the_others() -> None:
+    assert rationed({"a": 4.0, "b": 2.0}, {"a": 1.0, "b": 1.0}, 10.0) == {"a": 4.0, "b": 2.0}
+    assert rationed({"a": 9.0, "b": 9.0}, {"a": 1.0, "b": 3.0}, 8.0) == {"a": 2.0, "b": 6.0}
+    assert rationed({"a": 9.0, "b": 1.0, "c": 0.0}, {"a": 1.0, "b": 3.0, "c": 0.0}, 8.0) == {
+        "a": 7.0,
+        "b": 1.0,
+        "c": 0.0,
+    }
+    assert rationed({"a": 9.0}, {"a": 1.0}, 0.0) == {"a": 0.0}
+
+
+def test_a_region_that_is_used_to_short_delivery_keeps_its_deliveries() -> None:
+    chain = chain_of(0, scenario="2025")
+    maker = chain.chipmakers["nvidia"]
+    assert maker.backlog_months("china") == 3.0 < maker.backlog_months("west") == 9.0
+    sold = {region: line.shipped for region, line in maker.lines.items()}
+    chain.step()
+    chain.step()
+    for region, line in maker.lines.items():
+        assert line.shipped == pytest.approx(sold[region], rel=0.3), region
 
 
 # --- stocks ---------------------------------------------------------------------------------------------------
