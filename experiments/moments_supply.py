@@ -77,6 +77,13 @@ def tier_growth_extreme(chain: "ValueChain", which: str) -> float:
     return max(grown) if which == "largest" else min(grown)
 
 
+def ordered_value(chain: "ValueChain", region: str, months: Months = None) -> float:
+    """Return what a region's clouds order of accelerators, USD at the prices of the month."""
+    record, months_ = chain.recorder, span(chain, months)
+    orders = sum(record.of(cloud.agent_id, "orders") for cloud in chain.clouds.values() if cloud.region == region)
+    return float((orders * record.series[f"chip_price.{region}"])[months_].sum())
+
+
 def hhi(chain: "ValueChain", tier: str) -> float:
     """Return the Herfindahl index of a tier's revenue, of firms that are apart in the scenario."""
     found = _shares(chain, tier)
