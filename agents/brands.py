@@ -14,6 +14,8 @@ from agents.tastes import Array, bass_step
 _STEPS = 20_000
 """A few dozen do, save where almost everybody who knows the apps uses one."""
 _TOLERANCE = 1e-12
+_ENOUGH = 1e-6
+"""Error in log users with which a fit that has run out of steps is taken."""
 _NEAR = 0.3
 """Error in log users below which steps are accelerated; halved when one leads astray."""
 _HURRY = 300
@@ -126,6 +128,8 @@ def fit_opening(
         point = contraction.advance(point, np.concatenate(step))
         brand[fitted], extras[mixed] = np.split(point[:-apps], [len(error)])
         state = replace(state, first=np.clip(point[-apps:], 0.0, 1.0))
+    if largest < _ENOUGH:
+        return Opening(brand, extras, aware, balance)
     raise ValueError(f"opening users cannot be fitted: relative error {largest:.1e}")
 
 

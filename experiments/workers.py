@@ -23,11 +23,14 @@ from experiments.stores import Store
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+    from multiprocessing.synchronize import Barrier
 
     from ecosystem.spec import Spec
 
 Outcomes = Callable[..., dict[str, float]]
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+MOST_SECONDS_TO_START = 300.0
+"""After which a process of a pool gives up waiting for the others, one of which must have died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,10 @@ class LocalPool:
 
     Every worker watches a pipe that only the parent can write to: when the parent closes it or is killed, the
     workers end at once, in the middle of a run. A part that is half-written then is a temporary file.
+
+    With the first work all processes are started, and none takes work before all are there. `ProcessPoolExecutor` by
+    itself starts them one by one as work comes: where a worker dies while the next one starts, Python 3.11 waits for
+    the new one for ever.
     """
 
     share_fate = True
@@ -196,7 +203,6 @@ class LocalPool:
         self._reader, self._writer = self._context.Pipe(duplex=False)
         self._stack.enter_context(_one_thread_environment())
         self._stack.callback(self._reader.close)
-        self._start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -206,9 +212,8 @@ class LocalPool:
 
     def submit(self, work: Work, runs: Sequence[Run]) -> "Future[Report]":
         """Hand a chunk to the pool."""
-        assert self._executor is not None
         try:
-            return self._executor.submit(run_chunk, work, runs)
+            return self.call(run_chunk, work, runs)
         except BrokenProcessPool as error:
             broken: Future[Report] = Future()
             broken.set_exception(error)
@@ -216,24 +221,26 @@ class LocalPool:
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Hand any function of a module to the pool; BrokenProcessPool where a process died."""
-        assert self._executor is not None
-        return self._executor.submit(function, *arguments)
+        executor = self._executor or self._start()
+        return executor.submit(function, *arguments)
 
     def restart(self) -> None:
         """Replace the pool by a new one; RunFailure if its processes cannot even start."""
         self._shut_down()
-        executor = self._start()
         try:
-            executor.submit(os.getpid).result()
+            self.call(os.getpid).result()
         except BrokenProcessPool:
             raise RunFailure(
                 "worker processes die as they start; a script that sweeps must do so below `if __name__ == '__main__':`"
             ) from None
 
     def _start(self) -> Executor:
+        terms = self._reader, self._context.Barrier(self.slots, timeout=MOST_SECONDS_TO_START)
         self._executor = ProcessPoolExecutor(
-            self.slots, mp_context=self._context, initializer=_start_worker, initargs=(self._reader,)
+            self.slots, mp_context=self._context, initializer=_start_worker, initargs=terms
         )
+        for _ in range(self.slots):
+            self._executor.submit(os.getpid)
         return self._executor
 
     def died(self, error: BaseException) -> bool:
@@ -243,6 +250,7 @@ class LocalPool:
     def _shut_down(self) -> None:
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
 
 
 class DaskCluster:
@@ -289,12 +297,16 @@ class DaskCluster:
         return isinstance(error, KilledWorker)
 
 
-def _start_worker(lifeline: "Connection") -> None:
-    """Prepare a pool process: deaf to Ctrl-C, which the parent handles, and bound to the parent's life."""
+def _start_worker(lifeline: "Connection", all_there: "Barrier") -> None:
+    """Prepare a pool process: deaf to Ctrl-C, which the parent handles, and bound to the parent's life.
+
+    It is ready once all processes of the pool are.
+    """
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, args=(lifeline,), daemon=True).start()
+    all_there.wait()
 
 
 def _follow_parent(lifeline: "Connection") -> None:

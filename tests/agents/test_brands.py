@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from agents import brands
 from agents.brands import fit_opening
 from agents.choice import ChoiceLaw, ConsumerOffers
 from agents.consumer_spec import CHINA, ConsumersSpec
@@ -52,6 +53,16 @@ def test_brands_of_apps_without_users_are_left_alone_and_impossible_openings_ref
         fit_opening(ChoiceLaw(WEST), terms, 10 * USERS)
     with pytest.raises(ValueError, match="no open tier"):
         fit_opening(ChoiceLaw(WEST), replace(terms, available=np.zeros(12)), users)
+
+
+def test_a_fit_that_runs_out_of_steps_is_taken_where_it_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = fit_opening(ChoiceLaw(WEST), offers(), USERS).brand
+    monkeypatch.setattr(brands, "_TOLERANCE", 0.0)
+    monkeypatch.setattr(brands, "_STEPS", 100)
+    assert_allclose(fit_opening(ChoiceLaw(WEST), offers(), USERS).brand, exact, atol=1e-5)
+    monkeypatch.setattr(brands, "_STEPS", 40)
+    with pytest.raises(ValueError, match="cannot be fitted: relative error"):
+        fit_opening(ChoiceLaw(WEST), offers(), USERS)
 
 
 def opening_conversion(spec: ConsumersSpec, terms: ConsumerOffers, users: Array) -> float:

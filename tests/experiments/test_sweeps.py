@@ -1,5 +1,6 @@
 """Sweeps: the same bits however they are run, every run once, and nothing lost whatever is killed."""
 
+import multiprocessing
 import os
 import random
 import signal
@@ -20,7 +21,7 @@ from experiments.errors import RunFailure, UserError
 from experiments.fingerprint import fingerprint, syntax_digest
 from experiments.stores import Store
 from experiments.sweeps import SweepResult, parse_shard, replay, sweep
-from experiments.workers import InProcess
+from experiments.workers import InProcess, LocalPool
 from tests.experiments.fake_runs import OTHER_RUNNER, RUNNER, FakeSpec
 
 HERE = Path(__file__).parent
@@ -183,6 +184,18 @@ def test_designs_that_do_not_fit_the_scenario_are_refused(tmp_path: Path, levers
     with pytest.raises(UserError, match=message):
         fake_sweep(design(levers=levers), tmp_path / "store")
     assert not (tmp_path / "store").exists()
+
+
+def test_no_process_starts_while_another_may_die_at_work() -> None:
+    with LocalPool(3) as pool:
+        assert not multiprocessing.active_children()
+        pool.call(os.getpid).result()
+        started = multiprocessing.active_children()
+        assert len(started) == 3
+        for _ in range(6):
+            pool.call(os.getpid).result()
+        assert set(multiprocessing.active_children()) == set(started)
+    assert not multiprocessing.active_children()
 
 
 def test_a_run_that_kills_its_worker_is_recorded_and_the_others_are_done(tmp_path: Path) -> None:
