@@ -49,16 +49,24 @@ class Fault:
 
 
 _WATER = ("water-sellers-value-added", "water-sellers-capital", "water-sellers-cents")
+_BUSY = ("water-sellers-capital",)
+"""What hangs on how much compute is used: more use is a higher return on the capital that serves it."""
 _BROKEN = "experiments.broken_models"
 
 _ALL = (
     Fault(
         "powerless-chips",
-        _WATER,
+        ("water-sellers-value-added", "water-sellers-cents"),
         "chipmakers and clouds face entry at their own cost",
         {"chipmaker.*.entrant_cost_ratio": 1.01, "cloud.*.entrant_cost_ratio": 1.01, "mechanisms.chip_scarcity": False,
          "mechanisms.utilisation_pricing": False},
-        ("glut", "equity-order", "circular-finance", "new-interaction", "no-collapse", "bullwhip"),
+        ("glut", "equity-order", "circular-finance", "new-interaction", "no-collapse", "bullwhip", *_BUSY),
+    ),
+    Fault(
+        "captive-customers",
+        ("water-sellers-capital",),
+        "customers of clouds hardly move to cheaper ones",
+        {"cloud.*.substitution": 2.0},
     ),
     Fault(
         "costless-tokens",
@@ -85,7 +93,7 @@ _ALL = (
         "no-quotas",
         ("quota",),
         "quotas are not enforced",
-        related=("flat-margin", "flat-rate", "scale-trap", "subscription-poor", "circular-finance"),
+        related=("flat-margin", "flat-rate", "scale-trap", "subscription-poor", "circular-finance", *_BUSY),
         model=f"{_BROKEN}:NoQuotas",
     ),
     Fault(
@@ -99,7 +107,7 @@ _ALL = (
         "euphoria",
         ("no-collapse",),
         "demand doubles on news",
-        related=("jevons", "glut"),
+        related=("jevons", "glut", *_BUSY),
         model=f"{_BROKEN}:EuphoricDemand",
     ),
     Fault(
@@ -107,7 +115,7 @@ _ALL = (
         ("too-many-ads",),
         "users neither mind ads nor use less nor trust less",
         {"consumers.*.ad_dislike_median": 1e-6, "consumers.*.usage_response": 0.0, "consumers.*.trust_loss": 0.0},
-        ("ads-trust",),
+        ("ads-trust", *_BUSY),
     ),
     Fault(
         "no-grudge",
