@@ -174,7 +174,7 @@ def test_precision_stops_early_but_never_before_the_minimum() -> None:
     assert not strict.stopped_early and strict.replicates == 9
 
 
-def test_own_arms_may_use_the_tiers_of_an_app(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_own_arms_may_use_the_tiers_of_an_app(tmp_path: Path) -> None:
     path = tmp_path / "arms.toml"
     path.write_text("[cheap]\nearning.subscription = {}\ntiers.pro = {price = 5.0}\n[cheap.overrides]\nseed = 7\n")
     found = monetise("toy", arms=["cheap"], arms_file=path, months=6, replicates=2, workers=1)
@@ -194,7 +194,7 @@ def test_own_arms_may_use_the_tiers_of_an_app(tmp_path) -> None:  # type: ignore
         ("", "holds no arm"),
     ],
 )
-def test_bad_arm_files_name_file_arm_and_key(text: str, words: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_bad_arm_files_name_file_arm_and_key(text: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / "arms.toml"
     path.write_text(text)
     with pytest.raises(UserError, match=words.replace("[", r"\[")):

@@ -73,9 +73,9 @@ class Recording:
         return done
 
 
-def test_a_pool_does_long_runs_first_and_answers_in_order() -> None:
+def test_a_pool_does_long_runs_first_and_answers_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     crew, pool = Crew(2), Recording()
-    crew._pool = pool  # type: ignore[assignment]
+    monkeypatch.setattr(crew, "_pool", pool)
     spec = Spec.load("toy")
     wanted = [3, 36, 8, 24, 36, 1, 2]
     assert crew.run([Job(spec, 1, 0, months, EVALUATE) for months in wanted]) == wanted

@@ -1,6 +1,7 @@
 """Statistics against known cases: false alarms, coverage, Holm, replicates needed, verdicts."""
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -125,8 +126,10 @@ def test_replicates_needed_bring_the_half_width() -> None:
         (1.0, 2.0, "above", "inconclusive"),
     ],
 )
-def test_verdicts_follow_the_interval(low: float, high: float, direction: str, expected: str) -> None:
-    assert verdict(Interval((low + high) / 2, low, high, 30, 0.95), 1.0, direction) == expected  # type: ignore[arg-type]
+def test_verdicts_follow_the_interval(
+    low: float, high: float, direction: Literal["above", "below"], expected: str
+) -> None:
+    assert verdict(Interval((low + high) / 2, low, high, 30, 0.95), 1.0, direction) == expected
 
 
 def test_the_gain_of_common_chance_is_measured_with_its_interval() -> None:
