@@ -169,9 +169,9 @@ def sweeps(folder: Path) -> Iterator[Row]:
     outside = (found.wall[0] - found.inside) / found.inside
     yield Row("planning and store, share of the runs' time", "5 %", f"{outside:.1%}", outside < 0.05)
     yield at_scale(found, measures.parent_seconds(folder), measures.point_seconds(folder))
-    memory = [measures.parent_memory(folder, runs) for runs in (100, 5_000)]
+    memory = [measures.parent_memory(folder, runs) for runs in (100, 10_000)]
     yield Row(
-        "memory of the parent, 5,000 runs over 100", "+25 MB", f"{memory[1] - memory[0]:+.0f} MB",
+        "memory of the parent, 10,000 runs over 100", "+25 MB", f"{memory[1] - memory[0]:+.0f} MB",
         memory[1] - memory[0] < 25, f"{memory[0]:.0f} MB and {memory[1]:.0f} MB",
     )  # fmt: skip
     pool, dask = measures.dask_seconds(folder)
