@@ -11,9 +11,10 @@ searched on; they are in the table of the fit all the same. Every evaluation is 
 that was stopped goes on.
 """
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.checks import Check, evaluate, load
+from experiments.conditions import one_thread
 from experiments.errors import UserError
 from experiments.summaries import plain
 from experiments.worlds import build, read_evidence
@@ -199,14 +201,24 @@ def path_fits(path: str, pattern: str) -> bool:
 
 def overrides(spec: "Spec", values: Mapping[str, float], free: tuple[Free, ...]) -> dict[str, float]:
     """Return dotted paths of a scenario with the values of the free parameters that it has."""
-    paths = [row.path for row in spec.parameters()]
     return {
-        path: values[each.name]
+        ".".join(place): values[each.name]
         for each in free
         if each.name in values
-        for path in paths
-        if any(path_fits(path, pattern) for pattern in each.paths)
+        for pattern in each.paths
+        for place in _places(spec, pattern.split("."))
     }
+
+
+def _places(part: Any, pattern: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield where in a part of a scenario a pattern fits, in which a star stands for any name."""
+    if not pattern:
+        yield ()
+        return
+    named = part if isinstance(part, Mapping) else dict(part)
+    for name in named if pattern[0] == "*" else [pattern[0]] if pattern[0] in named else []:
+        for rest in _places(named[name], pattern[1:]):
+            yield name, *rest
 
 
 def targets(*, searched: bool) -> tuple[Check, ...]:
@@ -225,27 +237,18 @@ def guards() -> tuple[Check, ...]:
 def moments(scenario: str, values: Mapping[str, float], replicates: int, names: tuple[str, ...]) -> list[list[float]]:
     """Return the named checks' values by replicate at some parameters, (checks, replicates). A worker calls this."""
     from ecosystem.spec import Spec, SpecError
-    from experiments.moments import measure
-    from experiments.paired import Job, simulate
+    from experiments.paired import Crew
+    from experiments.world_runs import run_specs
 
     checks = [check for check in (*load("targets"), *guards()) if check.id in names]
     base, free = Spec.load(scenario), free_parameters(scenario)
-    wanted: dict[str, set[tuple[str, str]]] = {}
-    for check in checks:
-        for world, name, arguments in check.needs():
-            wanted.setdefault(world, set()).add((name, arguments))
-    found: dict[tuple[str, str, str], list[Any]] = {}
-    for world, asked in wanted.items():
-        order = sorted(asked)
-        try:
+    specs = {}
+    for world in sorted({world for check in checks for world in check.worlds}):
+        with contextlib.suppress(SpecError):
             spec = build(world, base)
-            spec = spec.with_overrides(overrides(spec, values, free))
-            place = f"{measure.__module__}:{measure.__name__}"
-            runs = [simulate(Job(spec, spec.seed, r, spec.months, place, (order,))) for r in range(replicates)]
-        except SpecError:
-            runs = [None] * replicates
-        for i, (name, arguments) in enumerate(order):
-            found[world, name, arguments] = [run[i] if isinstance(run, list) else None for run in runs]
+            specs[world] = spec.with_overrides(overrides(spec, values, free))
+    with one_thread(), Crew(1) as crew:
+        found = run_specs(specs, checks, range(replicates), crew)
     return [evaluate(check, found) for check in checks]
 
 

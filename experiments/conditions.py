@@ -2,16 +2,47 @@
 
 import contextlib
 import gc
+import threading
 from collections.abc import Iterator
+
+
+class _Hold:
+    """The hold of a whole process on its numerical libraries: taken by the first who asks, given up by the last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._stack = contextlib.ExitStack()
+
+    def take(self) -> None:
+        from threadpoolctl import threadpool_limits
+
+        with self._lock:
+            if not self._holders:
+                self._stack.enter_context(threadpool_limits(1))
+            self._holders += 1
+
+    def give_up(self) -> None:
+        with self._lock:
+            self._holders -= 1
+            if not self._holders:
+                self._stack.close()
+
+
+_HOLD = _Hold()
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Numerical libraries use one thread: equal bits everywhere, and no workers in each other's way."""
-    from threadpoolctl import threadpool_limits
+    """Numerical libraries use one thread: equal bits everywhere, and no workers in each other's way.
 
-    with threadpool_limits(1):
+    Inside another one it costs nothing.
+    """
+    _HOLD.take()
+    try:
         yield
+    finally:
+        _HOLD.give_up()
 
 
 @contextlib.contextmanager

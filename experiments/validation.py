@@ -224,29 +224,12 @@ def run_worlds(
 
     A moment is None where a run broke off or says nothing, `Lacking` where it is about what the scenario has not.
     """
-    from experiments.paired import Crew, Job
+    from experiments.paired import Crew
+    from experiments.world_runs import run_specs
 
-    wanted: dict[str, set[tuple[str, str]]] = {}
-    for check in checks:
-        for world, name, arguments in check.needs():
-            wanted.setdefault(world, set()).add((name, arguments))
-    specs, problems = _built(base, list(wanted))
-    asked = {world: sorted(wanted[world]) for world in specs}
-    jobs = [
-        Job(spec, spec.seed, replicate, spec.months, "experiments.moments:measure", (asked[world],))
-        for world, spec in specs.items()
-        for replicate in replicates
-    ]
+    specs, problems = _built(base, sorted({world for check in checks for world in check.worlds}))
     with Crew(workers, progress) as crew:
-        results = iter(crew.run(jobs))
-    values: dict[Key, list[Any]] = {}
-    for world in specs:
-        for _ in replicates:
-            found = next(results)
-            for place, (name, arguments) in enumerate(asked[world]):
-                known = found[place] if isinstance(found, list) else None
-                values.setdefault((world, name, arguments), []).append(known)
-    return values, problems
+        return run_specs(specs, checks, replicates, crew), problems
 
 
 def _built(base: "Spec", names: Sequence[str]) -> "tuple[dict[str, Spec], dict[str, str]]":

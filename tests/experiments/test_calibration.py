@@ -22,6 +22,7 @@ from experiments.calibration import (
     guards,
     moments,
     overrides,
+    path_fits,
     targets,
 )
 from experiments.calibration_parsimony import put_back
@@ -171,6 +172,8 @@ def test_every_free_parameter_is_set_somewhere(scenario: str) -> None:
     changes = overrides(spec, values, free)
     assert changes
     spec.with_overrides(changes)
+    paths = {row.path for row in spec.parameters()}
+    assert set(changes) == {p for p in paths for each in free if any(path_fits(p, one) for one in each.paths)}
     everywhere = {*changes, *overrides(Spec.load("2025"), values, free)}
     assert len(everywhere) >= len(free)
 

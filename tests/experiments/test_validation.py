@@ -13,11 +13,12 @@ from experiments.errors import UserError
 from experiments.evidence_docs import claims, sources_page, verdicts
 from experiments.limits import identities
 from experiments.moments import measure, moment
-from experiments.paired import Job, simulate
+from experiments.paired import Crew, Job, simulate
 from experiments.reports import ChartBlock
 from experiments.scoreboards import cells, markdown, scoreboard_report, summary_line
 from experiments.statics import cost_at
 from experiments.validation import Scoreboard, kernel_rows, run_worlds, validate
+from experiments.world_runs import beginnings, is_beginning, run_specs
 from experiments.worlds import build, worlds
 
 ALL = [check for section in SECTIONS for check in load(section)]
@@ -65,8 +66,31 @@ def test_an_unknown_world_is_refused() -> None:
 
 def test_a_world_that_the_scenario_does_not_allow_is_a_row_not_a_crash() -> None:
     values, problems = run_worlds(Spec.load("toy"), [_check(worlds=["war"])], range(2), workers=1)
-    assert values == {}
+    assert list(values.values()) == [[None, None]]
     assert "moonshot" in problems["war"]
+
+
+def test_a_world_that_begins_another_is_measured_on_its_way() -> None:
+    base = Spec.load("toy").with_overrides({"months": 14})
+    specs = {name: build(name, base) for name in ("base", "opening-year", "opening-quarter", "toy")}
+    assert beginnings(specs) == {"toy": ["opening-quarter", "opening-year", "base"]}
+    checks = [_check(worlds=[name], moment="pool_share", **{"with": {"tier": "chips"}}) for name in specs]
+    with Crew(1) as crew:
+        together = run_specs(specs, checks, range(2), crew)
+        assert crew.done == 2
+        apart = [
+            run_specs({name: specs[name]}, [check], range(2), crew) for name, check in zip(specs, checks, strict=True)
+        ]
+    assert together == {key: values for each in apart for key, values in each.items()}
+
+
+def test_a_world_whose_apps_enter_later_begins_no_other() -> None:
+    long = Spec.load("toy")
+    short = long.with_overrides({"months": 12})
+    assert is_beginning(short, long)
+    assert not is_beginning(short, long.with_overrides({"market.entry_rate": 0.3}))
+    late = {"app.studio.active_from": 20}
+    assert not is_beginning(short.with_overrides(late), long.with_overrides(late))
 
 
 def test_a_firm_that_the_scenario_has_not_is_a_row_not_a_crash() -> None:
