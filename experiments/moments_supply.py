@@ -39,6 +39,26 @@ def pool_share(chain: "ValueChain", tier: str, field: str = "gross_profit", mont
     return ratio(sums[tier], math.fsum(max(value, 0.0) for value in sums.values()))
 
 
+def sold_profit_share(chain: "ValueChain", tier: str, months: Months = None) -> float:
+    """Return a tier's share of gross profit as F-X1 draws the stack: what clouds let their owners use is left out.
+
+    Clouds earn on what they sell the margin that they earn on all of it.
+    """
+    sums = {each: tier_sum(chain, each, "gross_profit", months) for each in TIERS}
+    sums["clouds"] *= 1.0 - _own_use(chain, months)
+    return ratio(sums[tier], math.fsum(max(value, 0.0) for value in sums.values()))
+
+
+def _own_use(chain: "ValueChain", months: Months) -> float:
+    """Return the share of clouds' revenue that their owners pay."""
+    flows = chain.ledger.flows()
+    tier = np.array([account.tier or "" for account in flows.accounts])
+    known = span(chain, months)
+    rows = flows.operating & (tier[flows.payee] == "clouds") & (flows.month >= known.start) & (flows.month < known.stop)
+    owners = rows & (tier[flows.payer] == "parents")
+    return ratio(float(flows.amount[owners].sum()), float(flows.amount[rows].sum()))
+
+
 def economic_margin_gap(chain: "ValueChain", upstream: str, downstream: str, months: Months = None) -> float:
     """Return the margin of price over unit cost, capital cost included, of one tier less that of another."""
     upper, lower = (_economic_margin(chain, tier, months) for tier in (upstream, downstream))

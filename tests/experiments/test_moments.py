@@ -67,6 +67,24 @@ def test_stack_share_leaves_out_own_use() -> None:
     assert supply.pool_share(chain(), "chips", "revenue") < supply.stack_share(chain()) < 1.0
 
 
+def test_profit_on_own_use_is_left_out_in_proportion() -> None:
+    assert math.fsum(supply.sold_profit_share(chain(), tier) for tier in supply.TIERS) == pytest.approx(1.0)
+    sold, whole = (
+        share(chain(), "clouds") / share(chain(), "chips") for share in (supply.sold_profit_share, supply.pool_share)
+    )
+    payments = chain().ledger.flows()
+    paid = {"parents": 0.0, "others": 0.0}
+    for payer, payee, amount, sale in zip(
+        payments.payer, payments.payee, payments.amount, payments.operating, strict=True
+    ):
+        if sale and payments.accounts[payee].tier == "clouds":
+            paid["parents" if payments.accounts[payer].tier == "parents" else "others"] += amount
+    assert paid["parents"] > 0.0
+    assert sold / whole == pytest.approx(paid["others"] / math.fsum(paid.values()))
+    shares = [supply._own_use(chain(), months) for months in ([0, 12], [12, 24], None)]
+    assert min(shares[:2]) < shares[2] < max(shares[:2])
+
+
 def test_contribution_is_fees_less_tokens() -> None:
     users, payers, _, share = apps.unit_economics(chain(), "search")
     assert users > payers > 0.0
