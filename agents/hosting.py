@@ -146,6 +146,6 @@ class HostedModel:
         self.scale = self.next_scale
 
     def record(self, volume: float, revenue: float, cost: float) -> None:
-        """Take note of the month's sales and count months of loss at a real volume."""
+        """Take note of the month's sales and count months of loss."""
         self.volume, self.revenue = volume, revenue
-        self.losses = self.losses + 1 if volume > 0.0 and revenue < cost else 0
+        self.losses = self.losses + 1 if revenue < cost else 0

@@ -32,7 +32,7 @@ from ecosystem.token_market import TokenMarket
 from ecosystem.view import WorldView
 
 MINIMUM_GPUS = 8.0
-"""Accelerators of the smallest deployment that a self-hoster runs."""
+"""Accelerators of the smallest deployment that a self-hoster or a host runs (judgement: a node)."""
 
 
 _COLLECTED = (

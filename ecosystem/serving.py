@@ -105,7 +105,7 @@ class Serving:
         self._host_hours()
 
     def _host_hours(self) -> None:
-        """Have hosts of open weights take the hours for their sales from their own fleets."""
+        """Have hosts of open weights take the hours for their sales from their own fleets, a deployment at least."""
         chain = self.chain
         sales: dict[tuple[str, str], list[tuple[str, float, float]]] = {}
         for (segment, seller, lab, _), (_, mtok, value) in self.api_sales.items():
@@ -122,7 +122,7 @@ class Serving:
                     host.hours += dot(chain.enterprises[segment].mix, hours) * mtok
                     volume += mtok
                     revenue += value
-                host.hours *= host.inefficiency * host.spec.provisioning
+                host.hours = max(host.hours * host.inefficiency * host.spec.provisioning, chain.minimum_hours)
                 host.record(volume, revenue, host.hours * cloud.rent)
                 chain.hours.ask(cloud_id, f"hosting.{cloud_id}", host.hours)
 

@@ -83,6 +83,19 @@ def test_a_host_that_gave_up_sells_nothing() -> None:
     assert first.share == pytest.approx(0.7 * share)
 
 
+def test_a_host_whose_sales_do_not_pay_for_a_deployment_gives_up() -> None:
+    chain = opened(6)
+    cloud = next(cloud for cloud in chain.clouds.values() if "commons" in cloud.hosted)
+    host = cloud.hosted["commons"]
+    assert host.losses == 0 and host.revenue > host.hours * cloud.rent > chain.minimum_hours * cloud.rent
+    chain.minimum_hours = 10.0 * host.revenue / cloud.rent
+    for month in range(1, host.spec.patience + 1):
+        chain.step()
+        assert (host.active, host.losses, host.hours) == (True, month, chain.minimum_hours)
+    chain.step()
+    assert not host.active
+
+
 # --- published weights -------------------------------------------------------------------------------------------
 
 
