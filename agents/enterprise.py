@@ -129,13 +129,14 @@ class EnterpriseSpec(Parameters):
         doc="share of the quality-adjusted price fall that creates demand",
     )
     inertia: float = param(
-        0.75,
+        0.5,
         unit="1",
         source="F-P16",
         ge=0,
         lt=1,
-        span=(0.5, 0.9),
-        doc="share of spending that does not reconsider its supplier in a month",
+        span=(0.2, 0.9),
+        doc="share of spending that does not reconsider its supplier in a month; 0.2 to 0.45 where 80 % moves in four "
+        "to eight weeks (F-P16, of those who route by the call), more where contracts bind (judgement)",
     )
     satiation: float = param(
         300.0,
