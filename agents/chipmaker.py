@@ -267,11 +267,11 @@ class Chipmaker(Firm):
     # --- decisions, in the order of the month ----------------------------------------------------------------
 
     def deliver(self) -> None:
-        """Ship min(stock, backlog), pro rata to what each buyer has on order; buyers pay the order-date price."""
+        """Ship min(stock, due), pro rata to what each buyer has on order; buyers pay the order-date price."""
         for region, line in self.lines.items():
             self._update_mix(line)
             backlog = line.backlog
-            shipped = min(line.inventory, backlog)
+            shipped = min(line.inventory, self._due(backlog))
             line.shipped = shipped
             if shipped <= 0.0:
                 continue
@@ -284,6 +284,11 @@ class Chipmaker(Firm):
                 if order.quantity > 0.0:
                     part = shipped * order.quantity / backlog
                     self.world.deliver(self.agent_id, buyer, region, accelerators, part, order.take(part))
+
+    def _due(self, backlog: float) -> float:
+        """Return what of the orders on hand is due this month: an order takes the lead time at rest, however much
+        capacity is idle."""
+        return backlog / max(self.spec.rest_lead_time, 1.0)
 
     def _accelerators(self, line: Line) -> dict[str, float]:
         """Return each accelerator's share of the H100-equivalents shipped."""
@@ -364,7 +369,7 @@ class Chipmaker(Firm):
         self.capacity += math.fsum(units for due, units in self.pipeline if due <= self.world.month)
         self.pipeline = [(due, units) for due, units in self.pipeline if due > self.world.month]
         backlog = math.fsum(line.backlog / line.perf for line in self.lines.values())
-        self.lead_time = backlog / self.capacity if self.capacity > 0.0 else 0.0
+        self.lead_time = max(backlog / self.capacity, spec.rest_lead_time) if self.capacity > 0.0 else 0.0
         coming = math.fsum(units for _, units in self.pipeline)
         rest = spec.rest_lead_time * self.capacity
         expected = self.orders.forecast(spec.construction_months, self.world.sentiment) + (backlog - rest) / 24.0

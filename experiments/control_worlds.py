@@ -65,7 +65,8 @@ def _power(spec: "Spec", elasticity: float, entry: float) -> dict[str, Any]:
     changes: dict[str, Any] = dict(_SCARCITY_OFF)
     rule = {"substitution": elasticity, "market_elasticity": elasticity, "entrant_cost_ratio": entry}
     for chipmaker in spec.chipmaker:
-        lags = {"lock_in": 0.0, "construction_months": 1, "start_speed": 0.5, "backlog_months": 1.0}
+        lags = {"lock_in": 0.0, "construction_months": 1, "start_speed": 0.5}
+        lags |= {"backlog_months": 1.0, "rest_lead_time": 1.0}
         terms = {**rule, **lags, "price_speed": 0.2}
         changes |= {f"chipmaker.{chipmaker}.{name}": value for name, value in terms.items()}
     for cloud in spec.cloud:

@@ -104,6 +104,20 @@ def test_a_disturbed_chain_returns_to_its_target() -> None:
     assert utilisation[-24:].mean() == pytest.approx(0.75, rel=0.05)
 
 
+def test_idle_capacity_does_not_disturb_a_chain_at_rest() -> None:
+    """With twice the capacity orders are delivered when they are due: the order books stay as long as they were."""
+    chain = ValueChain(at_rest(months=24))
+    books = {maker: agent.lines[REGION].backlog for maker, agent in chain.chipmakers.items()}
+    for agent in chain.chipmakers.values():
+        agent.capacity *= 2.0
+    chain.run()
+    fleet = chain.recorder.series["fleet.west"]
+    assert np.abs(fleet / fleet[0] - 1.0).max() < 0.01
+    for maker, agent in chain.chipmakers.items():
+        assert agent.lead_time == pytest.approx(3.0), maker
+        assert agent.lines[REGION].backlog == pytest.approx(books[maker], rel=0.1), maker
+
+
 # --- perfect competition -------------------------------------------------------------------------------------------
 
 

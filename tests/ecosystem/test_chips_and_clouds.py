@@ -166,6 +166,21 @@ def test_a_region_that_is_used_to_short_delivery_keeps_its_deliveries() -> None:
         assert line.shipped == pytest.approx(sold[region], rel=0.3), region
 
 
+def test_idle_capacity_does_not_deliver_orders_before_they_are_due() -> None:
+    chain = chain_of(3)
+    maker = chain.chipmakers["alpha"]
+    line, rest = maker.lines[REGION], maker.spec.rest_lead_time
+    assert line.backlog > 5.0 * line.shipped
+    maker.capacity *= 20.0
+    before = line.backlog
+    for _ in range(8):
+        backlog = line.backlog
+        chain.step()
+        assert line.shipped <= backlog / rest * (1.0 + 1e-12)
+        assert maker.lead_time == rest
+    assert line.backlog < 0.7 * before
+
+
 # --- stocks ---------------------------------------------------------------------------------------------------
 
 
@@ -224,7 +239,8 @@ def test_an_export_control_applies_its_leakage_to_new_orders_once() -> None:
         line = agent.lines[REGION]
         assert line.backlog == backlogs[maker]
         agent.deliver()
-        assert line.shipped == pytest.approx(min(line.shipped + line.inventory, backlogs[maker]))
+        due = backlogs[maker] / agent.spec.rest_lead_time
+        assert line.shipped == pytest.approx(min(line.shipped + line.inventory, due))
 
 
 def test_orders_that_export_rules_stop_go_to_chipmakers_that_they_do_not_bind() -> None:
