@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ecosystem.model import ValueChain
 
 Mtok = list[float]
+Mix = tuple[float, float, float]
+"""Input, cached input and output tokens of a token."""
 
 
 class LabLoad:
@@ -66,16 +68,15 @@ class Serving:
     def _tokens_of(self, app: "App") -> dict[tuple[LargeOrSmall, bool], Mtok]:
         """Return Mtok by (size, paid) that an app's queries ask for."""
         chain = self.chain
-        mix = chain.tokens.app_mix(app)
+        fresh, cached, answer = chain.tokens.app_mix(app)
         tokens: dict[tuple[LargeOrSmall, bool], Mtok] = {}
         queries = chain.consumer_queries(app.agent_id)
         for (_, tier), number in zip(app.tiers, queries, strict=True):
-            paid = tier.price > 0.0
-            mtok = tokens.setdefault((app.model_of(tier), paid), [0.0, 0.0, 0.0])
+            mtok = tokens.setdefault((app.model_of(tier), tier.price > 0.0), [0.0, 0.0, 0.0])
             factor = number * tier.tokens / 1e6
-            mtok[0] += factor * mix[0]
-            mtok[1] += factor * mix[1]
-            mtok[2] += factor * mix[2]
+            mtok[0] += factor * fresh
+            mtok[1] += factor * cached
+            mtok[2] += factor * answer
         return tokens
 
     def _hours_to_host(self, app: "App", tokens: dict[tuple[LargeOrSmall, bool], Mtok]) -> float:
@@ -91,38 +92,40 @@ class Serving:
 
     def _enterprise_tokens(self) -> None:
         """Add what enterprises buy from labs and from hosts of open weights."""
-        chain = self.chain
+        chain, loads = self.chain, self.loads
         self.api_sales = {}
+        hosted: dict[tuple[str, str], list[tuple[Mix, float, float]]] = {}
         for segment_id, segment in chain.enterprises.items():
-            for offer, volume, value in segment.purchases(chain.tokens.offers[segment.spec.region]):
-                key = (segment_id, offer.seller, offer.lab, offer.size)
-                self.api_sales[key] = (offer, volume, value)
-                if offer.seller == offer.lab:
-                    load, mix = self.loads[offer.lab, offer.size].api, segment.mix
-                    load[0] += volume * mix[0]
-                    load[1] += volume * mix[1]
-                    load[2] += volume * mix[2]
-        self._host_hours()
+            mix = segment.mix
+            fresh, cached, answer = mix
+            for sale in segment.purchases(chain.tokens.offers[segment.spec.region]):
+                offer, volume, value = sale
+                seller, lab, size = offer[:3]
+                self.api_sales[segment_id, seller, lab, size] = sale
+                if seller == lab:
+                    api = loads[lab, size].api
+                    api[0] += volume * fresh
+                    api[1] += volume * cached
+                    api[2] += volume * answer
+                else:
+                    hosted.setdefault((seller, lab), []).append((mix, volume, value))
+        self._host_hours(hosted)
 
-    def _host_hours(self) -> None:
-        """Have hosts of open weights take the hours for their sales from their own fleets."""
+    def _host_hours(self, sales: dict[tuple[str, str], list[tuple[Mix, float, float]]]) -> None:
+        """Have hosts of open weights take the hours for their sales (mix, Mtok, USD) from their own fleets."""
         chain = self.chain
-        sales: dict[tuple[str, str], list[tuple[str, float, float]]] = {}
-        for (segment, seller, lab, _), (_, mtok, value) in self.api_sales.items():
-            if seller != lab:
-                sales.setdefault((seller, lab), []).append((segment, mtok, value))
         for cloud_id, cloud in chain.clouds.items():
             for lab_id, host in cloud.hosted.items():
                 host.hours = host.volume = host.revenue = 0.0
                 if not host.active:
                     continue
-                hours = chain.costs.on_cloud(cloud_id, lab_id, host.spec.model)
-                volume = revenue = 0.0
-                for segment, mtok, value in sales.get((cloud_id, lab_id), ()):
-                    host.hours += dot(chain.enterprises[segment].mix, hours) * mtok
+                each = chain.costs.on_cloud(cloud_id, lab_id, host.spec.model)
+                hours = volume = revenue = 0.0
+                for mix, mtok, value in sales.get((cloud_id, lab_id), ()):
+                    hours += dot(mix, each) * mtok
                     volume += mtok
                     revenue += value
-                host.hours *= host.inefficiency * host.spec.provisioning
+                host.hours = hours * (host.inefficiency * host.spec.provisioning)
                 host.record(volume, revenue, host.hours * cloud.rent)
                 chain.hours.ask(cloud_id, f"hosting.{cloud_id}", host.hours)
 
