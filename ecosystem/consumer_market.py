@@ -8,6 +8,7 @@ import numpy as np
 from agents.advertisers import Inventory
 from agents.app import App
 from agents.app_spec import TierSpec
+from agents.bounds import at_least
 from agents.brands import fit_opening
 from agents.choice import BLOCKED, METERED, THROTTLED, ConsumerOffers
 from agents.consumers import ConsumerOutcome, Consumers
@@ -252,7 +253,7 @@ class ConsumerMarket:
                 app.usage = self._demand_of(app)
                 app.trust = self.usage(app).trust
                 app.last_streams = dict(app.books.streams)
-                app.unit_margin = (app.books.revenue - app.books.cost_of_sales) / max(app.usage.users, 1.0)
+                app.unit_margin = (app.books.revenue - app.books.cost_of_sales) / at_least(app.usage.users, 1.0)
 
     def _demand_of(self, app: App) -> AppDemand:
         place = self.place[app.agent_id]
@@ -268,7 +269,7 @@ class ConsumerMarket:
             mtok=math.fsum([math.fsum(m) for m in tokens.values()]),
             paid_joins=paid["joins"][place],
             paid_leavers=paid["leavers"][place],
-            cost_per_payer=self.chain.paid_cost.get(app.agent_id, 0.0) / max(payers, 1.0),
-            other_revenue_per_query=other / max(queries, 1.0),
+            cost_per_payer=self.chain.paid_cost.get(app.agent_id, 0.0) / at_least(payers, 1.0),
+            other_revenue_per_query=other / at_least(queries, 1.0),
             operating_profit=app.books.operating_profit,
         )

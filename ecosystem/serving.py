@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from agents.bounds import at_least, at_most
 from agents.lab import SIZES, Lab
 from agents.world import LargeOrSmall, TokenOffer
 from ecosystem.token_costs import dot
@@ -59,7 +60,7 @@ class Serving:
                     target[1] += mtok[1]
                     target[2] += mtok[2]
             else:
-                self.self_hosted[app_id] = max(self._hours_to_host(app, tokens), chain.minimum_hours)
+                self.self_hosted[app_id] = at_least(self._hours_to_host(app, tokens), chain.minimum_hours)
         for region in chain.spec.regions:
             there = {app: hours for app, hours in self.self_hosted.items() if chain.apps[app].region == region}
             chain.hours.ask_region(region, {app: hours for app, hours in there.items() if hours < math.inf})
@@ -154,8 +155,8 @@ class Serving:
 
     def _training_wanted(self, lab: Lab, serving: float) -> float:
         """Return training hours to be rented: the budget's worth less the hours that nights lend."""
-        wanted = lab.training_budget / max(lab.rent_paid, 1e-9)
-        return max(wanted - self.lent(serving), 0.0)
+        wanted = lab.training_budget / at_least(lab.rent_paid, 1e-9)
+        return at_least(wanted - self.lent(serving), 0.0)
 
     def lent(self, serving: float) -> float:
         """Return the hours rented for the daily peak that stand idle at night and can train."""
@@ -216,20 +217,20 @@ class Serving:
             got, _ = chain.hours.hours_of(lab_id)
             reserve = chain.reserve(lab_id)
             paid, free = self.needed[lab_id]
-            first = min(paid * reserve, got)
+            first = at_most(paid * reserve, got)
             rest = got - first
-            training = min(lab.training_planned, rest)
+            training = at_most(lab.training_planned, rest)
             left = rest - training
             service = first / (paid * reserve) if paid > 0.0 else 1.0
-            free_service = min(left / (free * reserve), 1.0) if free > 0.0 else 1.0
+            free_service = at_most(left / (free * reserve), 1.0) if free > 0.0 else 1.0
             if not chain.on("rationing"):
                 service = free_service = 1.0
             lab.served, lab.free_served = service, free_service
             lab.service += 0.5 * (service - lab.service)
             lab.free_service += 0.5 * (free_service - lab.free_service)
             served = paid * service + free * free_service
-            lab.hours_used = min(served * reserve, got)
-            lab.training_hours = training + self.lent(lab.hours_used) + max(got - lab.hours_used - training, 0.0)
+            lab.hours_used = at_most(served * reserve, got)
+            lab.training_hours = training + self.lent(lab.hours_used) + at_least(got - lab.hours_used - training, 0.0)
             lab.serving.observe(lab.hours_needed)
             chain.hours.update_rent_paid(lab)
         self._serve_self_hosted()
@@ -240,7 +241,7 @@ class Serving:
         rationing = chain.on("rationing")
         for app_id, hours in self.self_hosted.items():
             app = chain.apps[app_id]
-            served = min(chain.hours.hours_of(app_id)[0] / hours, 1.0) if rationing else 1.0
+            served = at_most(chain.hours.hours_of(app_id)[0] / hours, 1.0) if rationing else 1.0
             app.service += 0.5 * (served - app.service)
         for cloud_id, cloud in chain.clouds.items():
             buyer = f"hosting.{cloud_id}"
