@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from agents.app_spec import AppSpec, TierSpec
+from agents.bounds import at_least, at_most, between
 from agents.earning import Usage
 from agents.firm import Firm
 from agents.learning import ResponseEstimate
@@ -120,7 +121,7 @@ class App(Firm):
         one_off = np.array([cost if cost < cash else math.inf for cost in costs])[quotes.mode]
         if here is not None:
             one_off[here] = 0.0
-        worth = self.spec.quality_value * max(self.smoothed_revenue, 0.0)
+        worth = self.spec.quality_value * at_least(self.smoothed_revenue, 0.0)
         cost = quotes.cost - worth * quotes.quality + one_off / 12.0
         best = int(cost.argmin()) if len(cost) else None
         return quotes.ways[best] if best is not None and cost[best] < math.inf else now
@@ -180,7 +181,7 @@ class App(Firm):
         if not self.world.on("gated_rollout"):
             self.available = 1.0
         elif self.available < 1.0 and self.unit_margin >= 0.0:
-            self.available = min(self.available + 0.08, 1.0)
+            self.available = at_most(self.available + 0.08, 1.0)
 
     def change_terms(
         self, tiers: Mapping[str, Mapping[str, Any]], earning: Mapping[str, Any] | None, reconsiders: bool
@@ -204,7 +205,7 @@ class App(Firm):
         """Update the estimated responses from last month's own experiment, by the terms that were in force then."""
         usage = self.usage
         fee, load = self._in_force
-        now = (fee, load, usage.paid_joins, usage.queries / max(usage.users, 1.0))
+        now = (fee, load, usage.paid_joins, usage.queries / at_least(usage.users, 1.0))
         if self._last is not None:
             fee0, load0, joins0, intensity0 = self._last
             if fee0 > 0.0 and fee > 0.0 and joins0 > 0.0 and usage.paid_joins > 0.0 and fee != fee0:
@@ -215,11 +216,11 @@ class App(Firm):
 
     def _adjust_fees(self, dither: float) -> None:
         """Move paid fees towards c e / (e - 1) with the estimated elasticity and the cost of serving a payer."""
-        elasticity = max(-self.price_response.slope, 1.15)
+        elasticity = at_least(-self.price_response.slope, 1.15)
         for name, tier in self.spec.tiers.items():
             if tier.price > 0.0:
-                cost = max(self.usage.cost_per_payer, 0.1 * tier.price)
-                target = min(max(cost * elasticity / (elasticity - 1.0), 0.3 * tier.price), 3.0 * tier.price)
+                cost = at_least(self.usage.cost_per_payer, 0.1 * tier.price)
+                target = between(cost * elasticity / (elasticity - 1.0), 0.3 * tier.price, 3.0 * tier.price)
                 self._offer[name] = (self.fees[name] + 0.05 * (target - self.fees[name])) * (1.0 + dither)
 
     def _adjusted_load(self, ads: AdvertisingSpec, dither: float) -> float:
@@ -228,12 +229,12 @@ class App(Firm):
         Revenue per user L CPM exp(-b H' L) is highest at L = 1 / (b H'), less what other revenue a query
         brings; b is the app's own estimate of the first month's response, H' the lagged loss it expects.
         """
-        loss = max(-self.load_response.slope, 0.02) * (1.0 + self.spec.horizon / 12.0)
+        loss = at_least(-self.load_response.slope, 0.02) * (1.0 + self.spec.horizon / 12.0)
         cpm = self.world.cpm(self.region) * ads.intent
         other = self.usage.other_revenue_per_query
         target = 1.0 / loss - (other * 1000.0 / cpm if cpm > 0.0 else 0.0)
-        target = min(max(target, 0.0), ads.slots)
-        return min(max(self.ad_load + 0.1 * (target - self.ad_load) + dither * 0.1 * ads.slots, 0.0), ads.slots)
+        target = between(target, 0.0, ads.slots)
+        return between(self.ad_load + 0.1 * (target - self.ad_load) + dither * 0.1 * ads.slots, 0.0, ads.slots)
 
     def plan_marketing(self) -> None:
         """Buy users while funded: spending follows runway and sentiment; the cost of a user rises with spending."""
@@ -243,10 +244,10 @@ class App(Firm):
         if not self.world.on("paid_acquisition"):
             budget = 0.0
         if budget > 0.0:
-            budget *= min(max((self.runway - 3.0) / 9.0, 0.0), 1.0)
+            budget *= between((self.runway - 3.0) / 9.0, 0.0, 1.0)
         self.marketing = budget * self.world.sentiment
         if self.marketing > 0.0:
-            base = max(spec.marketing, 0.1 * self.marketing)
+            base = at_least(spec.marketing, 0.1 * self.marketing)
             self.acquired = base / spec.acquisition_cost * (self.marketing / base) ** 0.8
         if self.world.on("bundling"):
             self.acquired += spec.bundled + self.world.bundled_users(self.agent_id)
@@ -278,7 +279,7 @@ class App(Firm):
 
     def books_per_user(self) -> float:
         """Operating profit per user of the last closed month, USD."""
-        return self.usage.operating_profit / max(self.usage.users, 1.0)
+        return self.usage.operating_profit / at_least(self.usage.users, 1.0)
 
     def commit(self) -> None:
         """Publish the offer."""
@@ -314,7 +315,7 @@ class App(Firm):
     def settle(self) -> None:
         """Pay marketing, staff and the own index."""
         self.pay("media", "media", self.marketing, "marketing", self.acquired)
-        scale = min(max(self.runway / 6.0, 0.3), 1.0)
+        scale = between(self.runway / 6.0, 0.3, 1.0)
         self.pay("staff", "staff", self.spec.staff * scale, "staff")
         if self.spec.search_calls > 0.0 and (self.search_supplier is None or self.index_due is not None):
             self.pay("overhead", "overhead", self.spec.index_cost, "cost_of_sales")

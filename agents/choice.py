@@ -156,9 +156,9 @@ class ChoiceLaw:
         worth *= self.wtp[:, None]
         bought = metered_share(metered.within, worth, metered.cost, spec.usage_curvature)
         value, served, payment = use.value.copy("F"), use.served.copy("F"), np.zeros(use.value.shape, order="F")
-        value[:, options] = bought**spec.usage_curvature
-        served[:, options] = bought
-        payment[:, options] = (bought - metered.within) * metered.cost
+        value.T[options] = bought.T**spec.usage_curvature
+        served.T[options] = bought.T
+        payment.T[options] = ((bought - metered.within) * metered.cost).T
         return Use(value, served, use.hit, payment, metered, use.refused)
 
     def answers(self, offers: ConsumerOffers) -> Array:
@@ -214,7 +214,7 @@ class ChoiceLaw:
         reviewed += 1.0 - calm
         leave[:, :-1] *= reviewed
         leave[:, -1] *= spec.review
-        leave[:, (offers.available <= 0.0).nonzero()[0]] = 1.0
+        leave.T[(offers.available <= 0.0).nonzero()[0]] = 1.0
         return leave
 
     def level(self, frontier: float) -> float:
@@ -236,8 +236,8 @@ class ChoiceLaw:
             served += throttled
             sold = offers.overage == METERED
             options = sold.nonzero()[0]
-            cost = usage[:, None] * offers.overage_price[options]
-            metered = Metered(options, served[:, options], cost) if len(options) else None
+            cost = np.multiply(usage[:, None], offers.overage_price[options], order="F")
+            metered = Metered(options, of_options(served, options), cost) if len(options) else None
             self._uses[key] = Use(value, served, hit, np.zeros((1, len(sold))), metered, 1.0 - sold)
         return self._uses[key]
 

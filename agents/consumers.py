@@ -102,6 +102,8 @@ class Consumers(EconomicAgent):
         super().__init__(world, agent_id)
         self.spec = spec
         self.law = ChoiceLaw(spec)
+        self._known: tuple[Array, Matrix, Array] | None = None
+        """People, entry tiers, and who holds what with them, as they are until the next month of moves."""
 
     def open(self, offers: ConsumerOffers, opening_users: Array) -> Array:
         """Set the opening so that `opening_users` (A,) people by app are in balance; return brands (A,).
@@ -141,7 +143,7 @@ class Consumers(EconomicAgent):
         """Return what choice depends on beside offers; `entry`: the entry tiers where they are known already."""
         apps, firsts = self.trust.shape[1], self.law.firsts
         trial = _trial_tiers(_entry_tiers(offers, apps) if entry is None else entry, len(offers.app))
-        held = self._held(self.people, trial)
+        held = self._holders(trial)
         everyone = self.law.by_app(total_of_rows(held), offers.app, apps)
         first = self.law.by_app(total_of_rows(held[:firsts]), offers.app, apps)
         informed = float(total_of_rows(self.people[:firsts]).sum())
@@ -159,6 +161,7 @@ class Consumers(EconomicAgent):
         options = len(offers.app)
         trial = _trial_tiers(entry, options)
         shares, surplus = self.law.shares(offers, self.public_state(offers, entry))
+        self._known = None
         chance = np.empty_like(self.people)
         self.law.leaving(offers, shares, self._last_fee, out=chance[:, : options + 1])
         chance[:, options + 1 :] = np.where(entry >= 0, self.spec.trial_review, 1.0)
@@ -171,7 +174,7 @@ class Consumers(EconomicAgent):
         stayed = self._held(self.people, trial)
         self.people[:, : options + 1] += arrived
         bought = self._buy(rng, offers, entry)
-        self._holding = self._held(self.people, trial)
+        self._holding = self._holders(trial)
         stayed /= np.maximum(self._holding, _TINY)
         self.fast *= stayed
         self.slow *= stayed
@@ -193,7 +196,7 @@ class Consumers(EconomicAgent):
         """Use what the opening gave, without a month of moves: what the opening month looks like."""
         options, apps = len(offers.app), self.trust.shape[1]
         self._offers = offers
-        self._holding = self._held(self.people, _trial_tiers(_entry_tiers(offers, apps), options))
+        self._holding = self._holders(_trial_tiers(_entry_tiers(offers, apps), options))
         self._moves = _Moves(np.zeros(options), np.zeros(options), np.zeros(apps), 0.0)
         return self.use()
 
@@ -243,6 +246,13 @@ class Consumers(EconomicAgent):
             users=people.T @ self._holding,
             queries=usage.T @ (appetite * self.law.use(self._offers, self.trust).served),
         )
+
+    def _holders(self, trial: Matrix) -> Array:
+        """Return all people (R, O) by the option they hold: last month's table where entry tiers are the same."""
+        known = self._known
+        if known is None or known[0] is not self.people or known[1] is not trial:
+            known = self._known = self.people, trial, self._held(self.people, trial)
+        return known[2]
 
     def _held(self, people: Array, trial: Matrix) -> Array:
         """Return people (R, O) by the option they hold, those in a trial class by `trial`, of `_trial_tiers`."""

@@ -5,6 +5,7 @@ chosen by a nested logit (hosts inside models), and most of a segment stays wher
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from pydantic import model_validator
@@ -231,11 +232,9 @@ class Enterprise(EconomicAgent):
 
         Arrays have an entry for each offer, (n,); shares of those who are gone are lost.
         """
-        terms = np.array([(*o.price, o.quality, o.service) for o in offers]).reshape(-1, 5)
-        self._prices = np.maximum(terms[:, :3] @ self._mix, 1e-4)
+        keys, prices, self._quality, self._service = _terms(tuple(offers))
+        self._prices = np.maximum(prices @ self._mix, 1e-4)
         self._log_prices = np.log(self._prices)
-        self._quality, self._service = terms[:, 3].copy(), terms[:, 4]
-        keys = [o.key for o in offers]
         if keys != self._keys:
             before = self.shares
             self._keys = keys
@@ -364,3 +363,10 @@ class Enterprise(EconomicAgent):
         """Return the effective number of suppliers, the inverse Herfindahl index of token shares."""
         squares = float(self._share @ self._share)
         return 1.0 / squares if squares > 0.0 else 0.0
+
+
+@lru_cache(maxsize=8)
+def _terms(offers: tuple[TokenOffer, ...]) -> tuple[list[OfferKey], Array, Array, Array]:
+    """Return keys, prices by class (n, 3), quality and service (n,) of offers; remembered for a region's segments."""
+    terms = np.array([number for o in offers for number in (*o.price, o.quality, o.service)]).reshape(-1, 5)
+    return [o.key for o in offers], terms[:, :3], terms[:, 3].copy(), terms[:, 4]

@@ -2,6 +2,7 @@
 
 import math
 
+from agents.bounds import at_least, at_most, between
 from agents.expectations import Trend
 from agents.firm import Firm
 from agents.lab_spec import LabModelSpec, LabSpec
@@ -105,11 +106,11 @@ class Lab(Firm):
         self._plan_cloud_shares()
         reserve = spec.provisioning / world.load_factor if world.on("peak_provisioning") else spec.provisioning
         serving = self.serving.forecast(1.0, world.sentiment) * reserve
-        self.training_planned = self.training_budget / max(self.rent_paid, 1e-9)
+        self.training_planned = self.training_budget / at_least(self.rent_paid, 1e-9)
         idle = (
             serving * (1.0 - world.load_factor) if world.on("peak_provisioning") and world.on("night_lending") else 0.0
         )
-        total = serving + max(self.training_planned - idle, 0.0)
+        total = serving + at_least(self.training_planned - idle, 0.0)
         for cloud, share in self.cloud_shares.items():
             if share > 0.005:
                 world.request_hours(self.agent_id, cloud, share * total)
@@ -132,12 +133,12 @@ class Lab(Firm):
         spec = self.spec
         world = self.world
         self.training_plan *= 1.0 + spec.training_growth * spec.training_fade**world.month * world.sentiment
-        budget = self.training_plan + spec.training_share * max(self.smoothed_revenue - self.opening_revenue, 0.0)
+        budget = self.training_plan + spec.training_share * at_least(self.smoothed_revenue - self.opening_revenue, 0.0)
         if world.funded_by_group(self.agent_id):
             budget *= world.group_growth(self.agent_id)
         else:
-            budget = max(budget, spec.training_cash * self.cash / spec.training_horizon)
-        budget *= min(max(self.runway / spec.runway_floor, 0.1), 1.0)
+            budget = at_least(budget, spec.training_cash * self.cash / spec.training_horizon)
+        budget *= between(self.runway / spec.runway_floor, 0.1, 1.0)
         self.training_budget += 0.25 * (budget - self.training_budget)
 
     def develop(self) -> None:
@@ -151,9 +152,9 @@ class Lab(Firm):
         effort = math.log1p(self.training_hours / (research.reference_hours * difficulty))
         luck = world.luck(self.agent_id) if world.on("training_luck") else 1.0
         gain = research.productivity * effort * luck if world.on("quality_race") else 0.0
-        spill = self.spec.spillover * max(world.frontier - self.developed, 0.0)
+        spill = self.spec.spillover * at_least(world.frontier - self.developed, 0.0)
         if world.on("open_spillover"):
-            spill += research.open_spillover * max(world.open_frontier - self.developed, 0.0)
+            spill += research.open_spillover * at_least(world.open_frontier - self.developed, 0.0)
         self.developed += gain + (spill if world.on("spillover") else 0.0)
         self._next_quality = None
         self.months_since_release += 1
@@ -276,9 +277,10 @@ class Lab(Firm):
 
     def settle(self) -> None:
         """Pay staff, half of it research, growing slower than revenue; add up what the next model costs."""
-        growth = max(self.smoothed_revenue / max(self.opening_revenue, 1.0), 0.3) if self.opening_revenue > 0.0 else 1.0
-        grown = min(growth**0.3, 4.0) if self.world.funded_by_group(self.agent_id) else min(growth**0.5, 8.0)
-        staff = self.spec.staff * grown * min(max(self.runway / 6.0, 0.4), 1.0)
+        opening = self.opening_revenue
+        growth = at_least(self.smoothed_revenue / at_least(opening, 1.0), 0.3) if opening > 0.0 else 1.0
+        grown = at_most(growth**0.3, 4.0) if self.world.funded_by_group(self.agent_id) else at_most(growth**0.5, 8.0)
+        staff = self.spec.staff * grown * between(self.runway / 6.0, 0.4, 1.0)
         self.pay("staff", "staff", 0.5 * staff, "research_staff", 0.0)
         self.pay("staff", "staff", 0.5 * staff, "staff", 0.0)
         self._spent_on_next += self.books.research + self.books.research_staff

@@ -6,6 +6,7 @@ To add one: write it in a file of its own with what `agents.earning` offers, imp
 
 from collections.abc import Iterator
 
+from agents.bounds import at_least
 from agents.earning import Earner, Receipt, Usage, WayOfEarning
 from agents.parameters import Parameters, param
 
@@ -154,7 +155,7 @@ class Subscription:
     def receipts(self, terms: Parameters, app: Earner, usage: Usage) -> Iterator[Receipt]:
         """Yield fees and metered overage, less discounts and the store's fee."""
         assert isinstance(terms, SubscriptionSpec)
-        gross = usage.fees * (1.0 - terms.discount * max(1.0 - app.world.month / 24.0, 0.0))
+        gross = usage.fees * (1.0 - terms.discount * at_least(1.0 - app.world.month / 24.0, 0.0))
         households = f"households.{app.region}"
         if gross > 0.0:
             yield Receipt(households, "subscriptions", gross, usage.payers, "store_fees", terms.store_fee * gross)

@@ -8,6 +8,7 @@ import numpy as np
 from agents.advertisers import Inventory
 from agents.app import App
 from agents.app_spec import TierSpec
+from agents.bounds import at_least
 from agents.brands import fit_opening
 from agents.choice import BLOCKED, METERED, THROTTLED, ConsumerOffers
 from agents.consumers import ConsumerOutcome, Consumers
@@ -107,12 +108,12 @@ class ConsumerMarket:
     def offers(self) -> ConsumerOffers:
         """Return the month's offers."""
         chain = self.chain
-        rows = [row for app in self.apps for row in self._rows(app)]
-        fee, quality, load, disclosed, eligible, service, available = np.array(rows).T.copy()
+        terms: list[float] = []
+        for app in self.apps:
+            self._add_terms(app, terms)
+        fee, quality, load, disclosed, eligible, service, available = np.array(terms).reshape(-1, 7).T.copy()
         scandal = chain.timeline.scandal
-        brand, paid_extras, acquired, shame = np.array(
-            [(a.brand, a.spec.paid_extras, a.acquired, scandal.get(a.agent_id, 0.0)) for a in self.apps]
-        ).T.copy()
+        brand = np.array([app.brand for app in self.apps])
         return ConsumerOffers(
             app=self._app,
             fee=fee,
@@ -126,14 +127,14 @@ class ConsumerMarket:
             service=service,
             available=available,
             brand=brand + self._brand_shock,
-            paid_extras=paid_extras,
-            acquired=acquired,
-            scandal=shame,
+            paid_extras=np.array([app.spec.paid_extras for app in self.apps]),
+            acquired=np.array([app.acquired for app in self.apps]),
+            scandal=np.array([scandal.get(app.agent_id, 0.0) for app in self.apps]),
             frontier=chain.frontier,
         )
 
-    def _rows(self, app: App) -> list[tuple[float, ...]]:
-        """Return the terms of each tier of an app, in the order of `offers`."""
+    def _add_terms(self, app: App, terms: list[float]) -> None:
+        """Add the terms of each tier of an app, in the order of `offers`."""
         ads = app.ways.get("ads")
         load = disclosed = 0.0
         free_only = False
@@ -141,24 +142,22 @@ class ConsumerMarket:
             load, disclosed, free_only = app.ad_load, float(ads.disclosed), ads.free_only
         lab = self.chain.labs[app.supply.supplier]
         hosted = app.supply.mode in ("self_host", "own_model")
-        sells, eligible = app.sells_subscriptions, app.spec.eligible
-        rows: list[tuple[float, ...]] = []
+        eligible = app.spec.eligible
+        available = app.available if app.alive else 0.0
+        available_paid = available if app.sells_subscriptions else 0.0
         for name, tier in app.tiers:
             paid = tier.price > 0.0
             shows_ads = not (paid and free_only)
             service = app.service if hosted else lab.service if paid else lab.free_service
-            rows.append(
-                (
-                    app.fees[name],
-                    self.chain.tokens.quality(app, app.model_of(tier)),
-                    load if shows_ads else 0.0,
-                    disclosed if shows_ads else 0.0,
-                    eligible,
-                    max(service, 0.01),
-                    app.available if app.alive and (not paid or sells) else 0.0,
-                )
+            terms += (
+                app.fees[name],
+                self.chain.tokens.quality(app, app.model_of(tier)),
+                load if shows_ads else 0.0,
+                disclosed if shows_ads else 0.0,
+                eligible,
+                service if service > 0.01 else 0.01,
+                available_paid if paid else available,
             )
-        return rows
 
     def run(self) -> None:
         """Let consumers choose and use."""
@@ -254,7 +253,7 @@ class ConsumerMarket:
                 app.usage = self._demand_of(app)
                 app.trust = self.usage(app).trust
                 app.last_streams = dict(app.books.streams)
-                app.unit_margin = (app.books.revenue - app.books.cost_of_sales) / max(app.usage.users, 1.0)
+                app.unit_margin = (app.books.revenue - app.books.cost_of_sales) / at_least(app.usage.users, 1.0)
 
     def _demand_of(self, app: App) -> AppDemand:
         place = self.place[app.agent_id]
@@ -270,7 +269,7 @@ class ConsumerMarket:
             mtok=math.fsum([math.fsum(m) for m in tokens.values()]),
             paid_joins=paid["joins"][place],
             paid_leavers=paid["leavers"][place],
-            cost_per_payer=self.chain.paid_cost.get(app.agent_id, 0.0) / max(payers, 1.0),
-            other_revenue_per_query=other / max(queries, 1.0),
+            cost_per_payer=self.chain.paid_cost.get(app.agent_id, 0.0) / at_least(payers, 1.0),
+            other_revenue_per_query=other / at_least(queries, 1.0),
             operating_profit=app.books.operating_profit,
         )

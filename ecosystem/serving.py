@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from agents.bounds import at_least, at_most
 from agents.lab import SIZES, Lab
 from agents.world import LargeOrSmall, TokenOffer
 from ecosystem.token_costs import dot
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from ecosystem.model import ValueChain
 
 Mtok = list[float]
+Mix = tuple[float, float, float]
+"""Input, cached input and output tokens of a token."""
 
 
 class LabLoad:
@@ -57,7 +60,7 @@ class Serving:
                     target[1] += mtok[1]
                     target[2] += mtok[2]
             else:
-                self.self_hosted[app_id] = max(self._hours_to_host(app, tokens), chain.minimum_hours)
+                self.self_hosted[app_id] = at_least(self._hours_to_host(app, tokens), chain.minimum_hours)
         for region in chain.spec.regions:
             there = {app: hours for app, hours in self.self_hosted.items() if chain.apps[app].region == region}
             chain.hours.ask_region(region, {app: hours for app, hours in there.items() if hours < math.inf})
@@ -66,16 +69,15 @@ class Serving:
     def _tokens_of(self, app: "App") -> dict[tuple[LargeOrSmall, bool], Mtok]:
         """Return Mtok by (size, paid) that an app's queries ask for."""
         chain = self.chain
-        mix = chain.tokens.app_mix(app)
+        fresh, cached, answer = chain.tokens.app_mix(app)
         tokens: dict[tuple[LargeOrSmall, bool], Mtok] = {}
         queries = chain.consumer_queries(app.agent_id)
         for (_, tier), number in zip(app.tiers, queries, strict=True):
-            paid = tier.price > 0.0
-            mtok = tokens.setdefault((app.model_of(tier), paid), [0.0, 0.0, 0.0])
+            mtok = tokens.setdefault((app.model_of(tier), tier.price > 0.0), [0.0, 0.0, 0.0])
             factor = number * tier.tokens / 1e6
-            mtok[0] += factor * mix[0]
-            mtok[1] += factor * mix[1]
-            mtok[2] += factor * mix[2]
+            mtok[0] += factor * fresh
+            mtok[1] += factor * cached
+            mtok[2] += factor * answer
         return tokens
 
     def _hours_to_host(self, app: "App", tokens: dict[tuple[LargeOrSmall, bool], Mtok]) -> float:
@@ -91,38 +93,40 @@ class Serving:
 
     def _enterprise_tokens(self) -> None:
         """Add what enterprises buy from labs and from hosts of open weights."""
-        chain = self.chain
+        chain, loads = self.chain, self.loads
         self.api_sales = {}
+        hosted: dict[tuple[str, str], list[tuple[Mix, float, float]]] = {}
         for segment_id, segment in chain.enterprises.items():
-            for offer, volume, value in segment.purchases(chain.tokens.offers[segment.spec.region]):
-                key = (segment_id, offer.seller, offer.lab, offer.size)
-                self.api_sales[key] = (offer, volume, value)
-                if offer.seller == offer.lab:
-                    load, mix = self.loads[offer.lab, offer.size].api, segment.mix
-                    load[0] += volume * mix[0]
-                    load[1] += volume * mix[1]
-                    load[2] += volume * mix[2]
-        self._host_hours()
+            mix = segment.mix
+            fresh, cached, answer = mix
+            for sale in segment.purchases(chain.tokens.offers[segment.spec.region]):
+                offer, volume, value = sale
+                seller, lab, size = offer[:3]
+                self.api_sales[segment_id, seller, lab, size] = sale
+                if seller == lab:
+                    api = loads[lab, size].api
+                    api[0] += volume * fresh
+                    api[1] += volume * cached
+                    api[2] += volume * answer
+                else:
+                    hosted.setdefault((seller, lab), []).append((mix, volume, value))
+        self._host_hours(hosted)
 
-    def _host_hours(self) -> None:
-        """Have hosts of open weights take the hours for their sales from their own fleets, a deployment at least."""
+    def _host_hours(self, sales: dict[tuple[str, str], list[tuple[Mix, float, float]]]) -> None:
+        """Have hosts of open weights take the hours for their sales (mix, Mtok, USD), and a deployment at the least."""
         chain = self.chain
-        sales: dict[tuple[str, str], list[tuple[str, float, float]]] = {}
-        for (segment, seller, lab, _), (_, mtok, value) in self.api_sales.items():
-            if seller != lab:
-                sales.setdefault((seller, lab), []).append((segment, mtok, value))
         for cloud_id, cloud in chain.clouds.items():
             for lab_id, host in cloud.hosted.items():
                 host.hours = host.volume = host.revenue = 0.0
                 if not host.active:
                     continue
-                hours = chain.costs.on_cloud(cloud_id, lab_id, host.spec.model)
-                volume = revenue = 0.0
-                for segment, mtok, value in sales.get((cloud_id, lab_id), ()):
-                    host.hours += dot(chain.enterprises[segment].mix, hours) * mtok
+                each = chain.costs.on_cloud(cloud_id, lab_id, host.spec.model)
+                hours = volume = revenue = 0.0
+                for mix, mtok, value in sales.get((cloud_id, lab_id), ()):
+                    hours += dot(mix, each) * mtok
                     volume += mtok
                     revenue += value
-                host.hours = max(host.hours * host.inefficiency * host.spec.provisioning, chain.minimum_hours)
+                host.hours = at_least(hours * (host.inefficiency * host.spec.provisioning), chain.minimum_hours)
                 host.record(volume, revenue, host.hours * cloud.rent)
                 chain.hours.ask(cloud_id, f"hosting.{cloud_id}", host.hours)
 
@@ -151,8 +155,8 @@ class Serving:
 
     def _training_wanted(self, lab: Lab, serving: float) -> float:
         """Return training hours to be rented: the budget's worth less the hours that nights lend."""
-        wanted = lab.training_budget / max(lab.rent_paid, 1e-9)
-        return max(wanted - self.lent(serving), 0.0)
+        wanted = lab.training_budget / at_least(lab.rent_paid, 1e-9)
+        return at_least(wanted - self.lent(serving), 0.0)
 
     def lent(self, serving: float) -> float:
         """Return the hours rented for the daily peak that stand idle at night and can train."""
@@ -213,20 +217,20 @@ class Serving:
             got, _ = chain.hours.hours_of(lab_id)
             reserve = chain.reserve(lab_id)
             paid, free = self.needed[lab_id]
-            first = min(paid * reserve, got)
+            first = at_most(paid * reserve, got)
             rest = got - first
-            training = min(lab.training_planned, rest)
+            training = at_most(lab.training_planned, rest)
             left = rest - training
             service = first / (paid * reserve) if paid > 0.0 else 1.0
-            free_service = min(left / (free * reserve), 1.0) if free > 0.0 else 1.0
+            free_service = at_most(left / (free * reserve), 1.0) if free > 0.0 else 1.0
             if not chain.on("rationing"):
                 service = free_service = 1.0
             lab.served, lab.free_served = service, free_service
             lab.service += 0.5 * (service - lab.service)
             lab.free_service += 0.5 * (free_service - lab.free_service)
             served = paid * service + free * free_service
-            lab.hours_used = min(served * reserve, got)
-            lab.training_hours = training + self.lent(lab.hours_used) + max(got - lab.hours_used - training, 0.0)
+            lab.hours_used = at_most(served * reserve, got)
+            lab.training_hours = training + self.lent(lab.hours_used) + at_least(got - lab.hours_used - training, 0.0)
             lab.serving.observe(lab.hours_needed)
             chain.hours.update_rent_paid(lab)
         self._serve_self_hosted()
@@ -237,7 +241,7 @@ class Serving:
         rationing = chain.on("rationing")
         for app_id, hours in self.self_hosted.items():
             app = chain.apps[app_id]
-            served = min(chain.hours.hours_of(app_id)[0] / hours, 1.0) if rationing else 1.0
+            served = at_most(chain.hours.hours_of(app_id)[0] / hours, 1.0) if rationing else 1.0
             app.service += 0.5 * (served - app.service)
         for cloud_id, cloud in chain.clouds.items():
             buyer = f"hosting.{cloud_id}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.bounds import at_least
 from agents.lab import SIZES
 from agents.world import LargeOrSmall
 from ecosystem.inference.cards import load_accelerators
@@ -114,7 +115,7 @@ class TokenCosts:
             self._cells = np.array(held, dtype=np.intp).T
         mixes = np.zeros((len(self.clouds), len(self.accelerators)))
         mixes[self._cells[0], self._cells[1]] = sizes
-        return np.asarray(mixes / np.array([max(cloud.size, 1e-9) for cloud in clouds])[:, np.newaxis])
+        return np.asarray(mixes / np.array([at_least(cloud.size, 1e-9) for cloud in clouds])[:, np.newaxis])
 
     def _shares(self, chain: "ValueChain") -> NDArray[np.float64]:
         """Return (labs, clouds): the share of each cloud in a lab's hours."""
