@@ -8,6 +8,7 @@ from math import fsum, inf
 import numpy as np
 from numpy.typing import NDArray
 
+from ecosystem.arrays import packed
 from ecosystem.flows import STANDARD_KINDS, Account, AccountRole, Flows, Kind, WriteOff
 
 Ints = NDArray[np.int32]
@@ -244,7 +245,7 @@ class Ledger:
         if self._new_links:
             self._add_links()
         calls, amount, quantity = self._entries()
-        opening, closing = self._cash_at(self.month), np.array([purse.cash for purse in self._purses.values()])
+        opening, closing = self._cash_at(self.month), packed([purse.cash for purse in self._purses.values()], len(self._purses))
         self._check_balances(amount, calls, opening, closing)
         self._check_identity(amount, calls, opening, closing)
         active = calls.nonzero()[0].astype(np.int32)
@@ -253,7 +254,7 @@ class Ledger:
 
     def _entries(self) -> tuple[NDArray[np.int64], Floats, Floats]:
         """Return the month's number of payments, amount and quantity by link, each (links,)."""
-        journal = np.fromiter(self._journal, np.float64, len(self._journal)).reshape(-1, 3)
+        journal = packed(self._journal, len(self._journal)).reshape(-1, 3)
         link = journal[:, 0].astype(np.intp)
         links = len(self._table)
         calls: NDArray[np.int64] = np.bincount(link, minlength=links).astype(np.int64)
