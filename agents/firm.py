@@ -1,7 +1,7 @@
 """What all firms share: monthly books, cash, funding, arrears and failure."""
 
 from collections import defaultdict
-from typing import Literal
+from typing import Literal, Protocol
 
 from agents.base import EconomicAgent
 from agents.world import World
@@ -21,6 +21,14 @@ Expense = Literal[
     "capex",
     "financial",
 ]
+
+
+class Purse(Protocol):
+    """Where the ledger keeps the money of an account."""
+
+    @property
+    def cash(self) -> float:
+        """Cash, USD."""
 
 
 class Books:
@@ -102,6 +110,9 @@ class Firm(EconomicAgent):
     The firms of the model are in one of `TIERS`; one of an own kind may name another, which tables by tier leave out.
     """
 
+    purse: Purse
+    """Given to it when the ledger opens its account."""
+
     def __init__(
         self, world: World, firm_id: str, *, tier: str, region: str, group: str | None, alive: bool = True
     ) -> None:
@@ -124,7 +135,7 @@ class Firm(EconomicAgent):
     @property
     def cash(self) -> float:
         """Cash in the ledger, USD."""
-        return self.world.ledger.cash(self.agent_id)
+        return self.purse.cash
 
     @property
     def runway(self) -> float:

@@ -38,7 +38,7 @@ class _Due:
 
 
 @dataclass(slots=True)
-class _Purse:
+class Purse:
     """Cash of one account, USD: infinite for an unlimited source, money received so far for a sink."""
 
     cash: float
@@ -64,12 +64,14 @@ class Ledger:
     def __init__(self, kinds: Iterable[Kind] = STANDARD_KINDS) -> None:
         self._accounts: dict[str, Account] = {}
         self._index: dict[str, int] = {}
-        self._purses: dict[str, _Purse] = {}
+        self._purses: dict[str, Purse] = {}
         self._endowment: list[float] = []
         self._limited: list[bool] = []
         self._kinds: dict[str, Kind] = {}
+        self.sales: set[str] = set()
+        """Kinds of payment that are operating revenue of the payee."""
         self._kind_index: dict[str, int] = {}
-        self._links: dict[tuple[str, str, str], tuple[int, _Purse, _Purse]] = {}
+        self._links: dict[tuple[str, str, str], tuple[int, Purse, Purse]] = {}
         """Row in the table of links, and the purses of payer and payee, by (payer, payee, kind)."""
         self._new_links: list[tuple[int, int, int, int]] = []
         self._table: Ints = np.empty((0, 4), dtype=np.int32)
@@ -104,6 +106,8 @@ class Ledger:
             raise LedgerError(f"kind {kind.name!r} is already registered")
         self._kind_index[kind.name] = len(self._kinds)
         self._kinds[kind.name] = kind
+        if kind.operating:
+            self.sales.add(kind.name)
 
     def open_account(
         self,
@@ -132,21 +136,24 @@ class Ledger:
         start = inf if role == "source" and not limited else cash or 0.0
         self._index[account] = len(self._accounts)
         self._accounts[account] = Account(account, role, tier, region, group, limited)
-        self._purses[account] = _Purse(start)
+        self._purses[account] = Purse(start)
         self._endowment.append(start)
         self._limited.append(limited)
 
     def is_sale(self, kind: str) -> bool:
         """Return whether payments of a kind are operating revenue of the payee. LedgerError for an unknown kind."""
-        try:
-            return self._kinds[kind].operating
-        except KeyError:
-            raise LedgerError(f"no kind {kind!r}") from None
+        if kind not in self._kinds:
+            raise LedgerError(f"no kind {kind!r}")
+        return kind in self.sales
 
     def cash(self, account: str) -> float:
         """Cash of a firm or fund, USD; infinite for an unlimited source, money received so far for a sink."""
+        return self.purse(account).cash
+
+    def purse(self, account: str) -> Purse:
+        """Return where the cash of an account is. LedgerError for an unknown account."""
         try:
-            return self._purses[account].cash
+            return self._purses[account]
         except KeyError:
             raise LedgerError(f"no account {account!r}") from None
 
@@ -168,7 +175,7 @@ class Ledger:
         self._journal += (link, amount, quantity)
         return amount
 
-    def _open_link(self, payer: str, payee: str, kind: str) -> tuple[int, _Purse, _Purse]:
+    def _open_link(self, payer: str, payee: str, kind: str) -> tuple[int, Purse, Purse]:
         """Check the names of a new (payer, payee, kind) and give it a row."""
         flow = f"{payer} -> {payee} ({kind})"
         for account in (payer, payee):
