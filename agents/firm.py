@@ -104,6 +104,11 @@ class Books:
         )
 
 
+def months_left(cash: float, burn: float) -> float:
+    """Return the months until cash is gone at a monthly burn (120: never)."""
+    return min(cash / burn, 120.0) if burn > 0.0 else 120.0
+
+
 class Firm(EconomicAgent):
     """A firm: an account in the ledger, a tier, a region, perhaps a group.
 
@@ -140,8 +145,7 @@ class Firm(EconomicAgent):
     @property
     def runway(self) -> float:
         """Months until the cash is gone at the present burn, the group's where one stands behind (120: never)."""
-        cash, burn = self.world.funds_behind(self)
-        return min(cash / burn, 120.0) if burn > 0.0 else 120.0
+        return months_left(*self.world.funds_behind(self))
 
     def pay(self, payee: str, kind: str, amount: float, expense: Expense, quantity: float = 0.0) -> None:
         """Pay for something and book it as `expense`."""
