@@ -252,7 +252,8 @@ class Ledger:
         if self._new_links:
             self._add_links()
         calls, amount, quantity = self._entries()
-        opening, closing = self._cash_at(self.month), packed([purse.cash for purse in self._purses.values()], len(self._purses))
+        opening = self._cash_at(self.month)
+        closing = packed([purse.cash for purse in self._purses.values()], len(opening))
         self._check_balances(amount, calls, opening, closing)
         self._check_identity(amount, calls, opening, closing)
         active = calls.nonzero()[0].astype(np.int32)

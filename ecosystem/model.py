@@ -56,6 +56,8 @@ class ValueChain(WorldView, mesa.Model):
     `mesa.batch_run` can vary them. SpecError for a scenario that cannot be run.
     """
 
+    __slots__ = ("consumers", "equity", "group_received", "paid_cost", "plugs", "recorder", "serving", "settlement")
+
     def __init__(self, spec: Spec | str = "2025", *, rng: int | None = None, replicate: int = 0, **paths: Any) -> None:
         loaded = spec if isinstance(spec, Spec) else Spec.load(spec)
         loaded = loaded.with_overrides(paths)
@@ -64,6 +66,8 @@ class ValueChain(WorldView, mesa.Model):
         self.spec = loaded
         self.root_seed = seed
         self.replicate = int(replicate)
+        self.expectation, self.research = loaded.expectation, loaded.research
+        self.load_factor = loaded.research.load_factor
         self.streams = Streams(seed, self.replicate)
         self.month = 0
         self.sampling = loaded.sampling
@@ -85,6 +89,7 @@ class ValueChain(WorldView, mesa.Model):
         self.token_growth = 1.0
         self.timeline = Timeline(loaded.events)
         self.costs = TokenCosts(loaded)
+        self.performance, self.kilowatts = self.costs.performance, self.costs.kilowatts
         self._make_agents()
         self.ledger = open_accounts(self)
         self.chips = ChipMarket(self)
@@ -123,10 +128,7 @@ class ValueChain(WorldView, mesa.Model):
         off_peak = self.on("off_peak")
         self._off_peak = {lab: off_peak * s.off_peak_discount * s.off_peak_share for lab, s in spec.lab.items()}
         self.owned = frozenset(
-            firm.agent_id
-            for group, members in self.members.items()
-            for firm in members
-            if group in self.rich
+            firm.agent_id for group, members in self.members.items() for firm in members if group in self.rich
         )
         raising = [firm for firm in self.firms.values() if self._raises(firm)]
         self._raising = {region: [firm for firm in raising if firm.region == region] for region in self.investors}

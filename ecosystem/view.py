@@ -40,7 +40,26 @@ ROUNDING = 1.0
 class WorldView:
     """Answers agents' questions; holds no rule of its own."""
 
+    __slots__ = (
+        "_choice", "_dither", "_incomes", "_luck", "_off_peak", "_release", "_reserves", "_switches", "advertisers",
+        "apps", "chipmakers", "chips", "clouds", "compute", "consumer_markets", "costs", "enterprises", "expectation",
+        "firms", "frontier", "group_left", "hours", "investors", "kilowatts", "labs", "ledger", "load_factor",
+        "members", "month", "open_frontier", "own", "owned", "performance", "pooled", "research", "rich", "sampling",
+        "sentiment", "spec", "streams", "timeline", "token_growth", "tokens",
+    )  # fmt: skip
+    """Python 3.11 finds methods fast only in objects with at most 30 attributes beside these."""
+
     spec: "Spec"
+    expectation: "ExpectationSpec"
+    """How firms forecast."""
+    research: "ResearchSpec"
+    """How training turns into quality."""
+    load_factor: float
+    """Mean over peak of the daily load."""
+    performance: dict[str, float]
+    """H100-equivalents of one accelerator."""
+    kilowatts: dict[str, float]
+    """All-in kW of one accelerator."""
     ledger: "Ledger"
     streams: "Streams"
     timeline: "Timeline"
@@ -88,34 +107,9 @@ class WorldView:
     # --- constants -------------------------------------------------------------------------------------------
 
     @property
-    def expectation(self) -> "ExpectationSpec":
-        """How firms forecast."""
-        return self.spec.expectation
-
-    @property
-    def research(self) -> "ResearchSpec":
-        """How training turns into quality."""
-        return self.spec.research
-
-    @property
-    def load_factor(self) -> float:
-        """Mean over peak of the daily load."""
-        return self.spec.research.load_factor
-
-    @property
     def held_load(self) -> float:
         """Mean load over the hours that are held for it: those of the daily peak, unless that is switched off."""
         return self.load_factor if self.on("peak_provisioning") else 1.0
-
-    @property
-    def performance(self) -> dict[str, float]:
-        """H100-equivalents of one accelerator."""
-        return self.costs.performance
-
-    @property
-    def kilowatts(self) -> dict[str, float]:
-        """All-in kW of one accelerator."""
-        return self.costs.kilowatts
 
     def on(self, mechanism: str) -> bool:
         """Return whether a mechanism is on."""

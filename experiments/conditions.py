@@ -3,15 +3,28 @@
 import contextlib
 import gc
 from collections.abc import Iterator
+from contextvars import ContextVar
+
+_one_thread = ContextVar("one_thread", default=False)
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Numerical libraries use one thread: equal bits everywhere, and no workers in each other's way."""
+    """Numerical libraries use one thread: equal bits everywhere, and no workers in each other's way.
+
+    Finding these libraries takes as long as a tenth of a month of `2025`: within this context nobody looks again.
+    """
+    if _one_thread.get():
+        yield
+        return
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):
-        yield
+    token = _one_thread.set(True)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        _one_thread.reset(token)
 
 
 @contextlib.contextmanager
