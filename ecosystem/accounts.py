@@ -89,6 +89,7 @@ def open_accounts(chain: "ValueChain") -> Ledger:
     for firm_id, firm in chain.firms.items():
         cash = _opening_cash(chain, firm_id)
         ledger.open_account(firm_id, "firm", tier=firm.tier, region=firm.region, group=firm.group, cash=cash)
+        firm.purse = ledger.purse(firm_id)
     _open_own(chain, ledger)
     return ledger
 

@@ -8,6 +8,7 @@ from math import fsum, inf
 import numpy as np
 from numpy.typing import NDArray
 
+from ecosystem.arrays import packed
 from ecosystem.flows import STANDARD_KINDS, Account, AccountRole, Flows, Kind, WriteOff
 
 Ints = NDArray[np.int32]
@@ -37,7 +38,7 @@ class _Due:
 
 
 @dataclass(slots=True)
-class _Purse:
+class Purse:
     """Cash of one account, USD: infinite for an unlimited source, money received so far for a sink."""
 
     cash: float
@@ -63,12 +64,14 @@ class Ledger:
     def __init__(self, kinds: Iterable[Kind] = STANDARD_KINDS) -> None:
         self._accounts: dict[str, Account] = {}
         self._index: dict[str, int] = {}
-        self._purses: dict[str, _Purse] = {}
+        self._purses: dict[str, Purse] = {}
         self._endowment: list[float] = []
         self._limited: list[bool] = []
         self._kinds: dict[str, Kind] = {}
+        self.sales: set[str] = set()
+        """Kinds of payment that are operating revenue of the payee."""
         self._kind_index: dict[str, int] = {}
-        self._links: dict[tuple[str, str, str], tuple[int, _Purse, _Purse]] = {}
+        self._links: dict[tuple[str, str, str], tuple[int, Purse, Purse]] = {}
         """Row in the table of links, and the purses of payer and payee, by (payer, payee, kind)."""
         self._new_links: list[tuple[int, int, int, int]] = []
         self._table: Ints = np.empty((0, 4), dtype=np.int32)
@@ -103,6 +106,8 @@ class Ledger:
             raise LedgerError(f"kind {kind.name!r} is already registered")
         self._kind_index[kind.name] = len(self._kinds)
         self._kinds[kind.name] = kind
+        if kind.operating:
+            self.sales.add(kind.name)
 
     def open_account(
         self,
@@ -131,21 +136,24 @@ class Ledger:
         start = inf if role == "source" and not limited else cash or 0.0
         self._index[account] = len(self._accounts)
         self._accounts[account] = Account(account, role, tier, region, group, limited)
-        self._purses[account] = _Purse(start)
+        self._purses[account] = Purse(start)
         self._endowment.append(start)
         self._limited.append(limited)
 
     def is_sale(self, kind: str) -> bool:
         """Return whether payments of a kind are operating revenue of the payee. LedgerError for an unknown kind."""
-        try:
-            return self._kinds[kind].operating
-        except KeyError:
-            raise LedgerError(f"no kind {kind!r}") from None
+        if kind not in self._kinds:
+            raise LedgerError(f"no kind {kind!r}")
+        return kind in self.sales
 
     def cash(self, account: str) -> float:
         """Cash of a firm or fund, USD; infinite for an unlimited source, money received so far for a sink."""
+        return self.purse(account).cash
+
+    def purse(self, account: str) -> Purse:
+        """Return where the cash of an account is. LedgerError for an unknown account."""
         try:
-            return self._purses[account].cash
+            return self._purses[account]
         except KeyError:
             raise LedgerError(f"no account {account!r}") from None
 
@@ -167,7 +175,7 @@ class Ledger:
         self._journal += (link, amount, quantity)
         return amount
 
-    def _open_link(self, payer: str, payee: str, kind: str) -> tuple[int, _Purse, _Purse]:
+    def _open_link(self, payer: str, payee: str, kind: str) -> tuple[int, Purse, Purse]:
         """Check the names of a new (payer, payee, kind) and give it a row."""
         flow = f"{payer} -> {payee} ({kind})"
         for account in (payer, payee):
@@ -244,7 +252,8 @@ class Ledger:
         if self._new_links:
             self._add_links()
         calls, amount, quantity = self._entries()
-        opening, closing = self._cash_at(self.month), np.array([purse.cash for purse in self._purses.values()])
+        opening = self._cash_at(self.month)
+        closing = packed([purse.cash for purse in self._purses.values()], len(opening))
         self._check_balances(amount, calls, opening, closing)
         self._check_identity(amount, calls, opening, closing)
         active = calls.nonzero()[0].astype(np.int32)
@@ -253,7 +262,7 @@ class Ledger:
 
     def _entries(self) -> tuple[NDArray[np.int64], Floats, Floats]:
         """Return the month's number of payments, amount and quantity by link, each (links,)."""
-        journal = np.fromiter(self._journal, np.float64, len(self._journal)).reshape(-1, 3)
+        journal = packed(self._journal, len(self._journal)).reshape(-1, 3)
         link = journal[:, 0].astype(np.intp)
         links = len(self._table)
         calls: NDArray[np.int64] = np.bincount(link, minlength=links).astype(np.int64)

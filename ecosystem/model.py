@@ -56,6 +56,8 @@ class ValueChain(WorldView, mesa.Model):
     `mesa.batch_run` can vary them. SpecError for a scenario that cannot be run.
     """
 
+    __slots__ = ("consumers", "equity", "group_received", "paid_cost", "plugs", "recorder", "serving", "settlement")
+
     def __init__(self, spec: Spec | str = "2025", *, rng: int | None = None, replicate: int = 0, **paths: Any) -> None:
         loaded = spec if isinstance(spec, Spec) else Spec.load(spec)
         loaded = loaded.with_overrides(paths)
@@ -64,6 +66,8 @@ class ValueChain(WorldView, mesa.Model):
         self.spec = loaded
         self.root_seed = seed
         self.replicate = int(replicate)
+        self.expectation, self.research = loaded.expectation, loaded.research
+        self.load_factor = loaded.research.load_factor
         self.streams = Streams(seed, self.replicate)
         self.month = 0
         self.sampling = loaded.sampling
@@ -76,7 +80,7 @@ class ValueChain(WorldView, mesa.Model):
         self.minimum_hours = MINIMUM_GPUS * 730.0
         self._switches: dict[str, bool] = loaded.mechanisms.model_dump()
         self._opening = True
-        self._incomes = -1, {}
+        self._incomes = self._owner_incomes()
         self._gaps: dict[int, dict[str, float]] = {}
         self._final_demand = Trend(0.0, 0.0, loaded.expectation)
         self._chip_sales = Trend(0.0, 0.0, loaded.expectation)
@@ -85,6 +89,7 @@ class ValueChain(WorldView, mesa.Model):
         self.token_growth = 1.0
         self.timeline = Timeline(loaded.events)
         self.costs = TokenCosts(loaded)
+        self.performance, self.kilowatts = self.costs.performance, self.costs.kilowatts
         self._make_agents()
         self.ledger = open_accounts(self)
         self.chips = ChipMarket(self)
@@ -117,15 +122,13 @@ class ValueChain(WorldView, mesa.Model):
             group: sorted((f for f in self.firms.values() if f.group == group), key=lambda f: f.agent_id != owner.head)
             for group, owner in spec.group.items()
         }
-        self.pooled = frozenset(g for g, owner in spec.group.items() if owner.cash_flow > 0.0 or owner.head is not None)
+        self.rich = frozenset(g for g, owner in spec.group.items() if owner.cash_flow > 0.0)
+        self.pooled = self.rich | {g for g, owner in spec.group.items() if owner.head is not None}
         self._reserves = {lab: terms.provisioning / self.held_load for lab, terms in spec.lab.items()}
         off_peak = self.on("off_peak")
         self._off_peak = {lab: off_peak * s.off_peak_discount * s.off_peak_share for lab, s in spec.lab.items()}
         self.owned = frozenset(
-            firm.agent_id
-            for group, members in self.members.items()
-            for firm in members
-            if spec.group[group].cash_flow > 0.0
+            firm.agent_id for group, members in self.members.items() for firm in members if group in self.rich
         )
         raising = [firm for firm in self.firms.values() if self._raises(firm)]
         self._raising = {region: [firm for firm in raising if firm.region == region] for region in self.investors}
@@ -284,6 +287,7 @@ class ValueChain(WorldView, mesa.Model):
         record_month(self)
         self.datacollector.collect(self)
         self.month += 1
+        self._incomes = self._owner_incomes()
         self.running = self.month < self.spec.months
 
     # --- helpers of the phases -------------------------------------------------------------------------------------
@@ -291,6 +295,10 @@ class ValueChain(WorldView, mesa.Model):
     def stream(self, name: str) -> Any:
         """Return this month's stream of a mechanism; the opening has streams of its own."""
         return self.streams.get(name, -1 if self._opening else self.month)
+
+    def _owner_incomes(self) -> dict[str, float]:
+        """Return what owners' other profit pools bring in this month, USD, by group."""
+        return {g: owner.cash_flow * (1.0 + owner.growth) ** self.month for g, owner in self.spec.group.items()}
 
     def _draw(self) -> None:
         """Draw what many firms share, one fixed-size vector each, dead or alive."""

@@ -1,12 +1,14 @@
 """The recorder: preallocated arrays of what every firm and market did each month."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain as joined
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.firm import TIERS
+from ecosystem.arrays import packed
 
 if TYPE_CHECKING:
     from ecosystem.model import ValueChain
@@ -85,7 +87,8 @@ class Recorder:
             return
         if kind not in self._cells:
             self._cells[kind] = np.ix_([self._row[firm] for firm in firms], [_COLUMN[name] for name in fields])
-        self.panel[month][self._cells[kind]] = rows
+        values = packed(joined.from_iterable(rows), len(rows) * len(fields))
+        self.panel[month][self._cells[kind]] = values.reshape(len(rows), len(fields))
 
     def market(self, month: int, name: str, value: float) -> None:
         """Record one month of a market series."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from agents.app import App
 from agents.chipmaker import Chipmaker
 from agents.cloud import Cloud
-from agents.firm import TIERS, Firm
+from agents.firm import TIERS, Firm, months_left
 from agents.lab import Lab
 from ecosystem.record import FIRM_FIELDS
 
@@ -38,12 +38,13 @@ def record_month(chain: "ValueChain") -> None:
     """Record every firm and market."""
     month, record = chain.month, chain.recorder.firms_of_a_kind
     makers, clouds, labs, apps = chain.chipmakers, chain.clouds, chain.labs, chain.apps
-    record(month, "chips", makers, _COMMON + _CHIPMAKERS, [_common(f) + _chipmaker(f) for f in makers.values()])
-    record(month, "clouds", clouds, _COMMON + _CLOUDS, [_common(f) + _cloud(f) for f in clouds.values()])
-    record(month, "labs", labs, _COMMON + _LABS, [_common(f) + _lab(chain, f) for f in labs.values()])
-    record(month, "apps", apps, _COMMON + _APPS, [_common(f) + _app(f) for f in apps.values()])
+    pooled = {group: months_left(*chain.pooled_funds(group)) for group in chain.pooled}
+    record(month, "chips", makers, _COMMON + _CHIPMAKERS, [_common(f, pooled) + _chipmaker(f) for f in makers.values()])
+    record(month, "clouds", clouds, _COMMON + _CLOUDS, [_common(f, pooled) + _cloud(f) for f in clouds.values()])
+    record(month, "labs", labs, _COMMON + _LABS, [_common(f, pooled) + _lab(chain, f) for f in labs.values()])
+    record(month, "apps", apps, _COMMON + _APPS, [_common(f, pooled) + _app(f) for f in apps.values()])
     for firm_id, own in chain.own.firms.items():
-        values = dict.fromkeys(FIRM_FIELDS, 0.0) | dict(zip(_COMMON, _common(own), strict=True)) | _own(own)
+        values = dict.fromkeys(FIRM_FIELDS, 0.0) | dict(zip(_COMMON, _common(own, pooled), strict=True)) | _own(own)
         record(month, firm_id, [firm_id], tuple(values), [tuple(values.values())])
     for name, value in _markets(chain).items():
         chain.recorder.market(month, name, value)
@@ -52,9 +53,10 @@ def record_month(chain: "ValueChain") -> None:
     chain.recorder.recorded = month + 1
 
 
-def _common(firm: Firm) -> tuple[float, ...]:
-    """Return the values of `_COMMON`."""
-    books = firm.books
+def _common(firm: Firm, pooled: dict[str, float]) -> tuple[float, ...]:
+    """Return the values of `_COMMON`; `pooled`: the runway of groups whose members stand in for each other."""
+    books, cash = firm.books, firm.purse.cash
+    runway = pooled[firm.group] if firm.group in pooled else months_left(cash, firm.burn)
     operating_profit = books.operating_profit
     return (
         firm.alive,
@@ -68,8 +70,8 @@ def _common(firm: Firm) -> tuple[float, ...]:
         operating_profit - books.interest - books.tax,
         operating_profit + books.depreciation + books.staff + books.research_staff,
         books.capex,
-        firm.cash,
-        firm.runway,
+        cash,
+        runway,
         firm.equity_raised,
         firm.value,
         firm.volume,

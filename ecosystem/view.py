@@ -40,7 +40,26 @@ ROUNDING = 1.0
 class WorldView:
     """Answers agents' questions; holds no rule of its own."""
 
+    __slots__ = (
+        "_choice", "_dither", "_incomes", "_luck", "_off_peak", "_release", "_reserves", "_switches", "advertisers",
+        "apps", "chipmakers", "chips", "clouds", "compute", "consumer_markets", "costs", "enterprises", "expectation",
+        "firms", "frontier", "group_left", "hours", "investors", "kilowatts", "labs", "ledger", "load_factor",
+        "members", "month", "open_frontier", "own", "owned", "performance", "pooled", "research", "rich", "sampling",
+        "sentiment", "spec", "streams", "timeline", "token_growth", "tokens",
+    )  # fmt: skip
+    """Python 3.11 finds methods fast only in objects with at most 30 attributes beside these."""
+
     spec: "Spec"
+    expectation: "ExpectationSpec"
+    """How firms forecast."""
+    research: "ResearchSpec"
+    """How training turns into quality."""
+    load_factor: float
+    """Mean over peak of the daily load."""
+    performance: dict[str, float]
+    """H100-equivalents of one accelerator."""
+    kilowatts: dict[str, float]
+    """All-in kW of one accelerator."""
     ledger: "Ledger"
     streams: "Streams"
     timeline: "Timeline"
@@ -73,8 +92,10 @@ class WorldView:
     """Firms with an owner who has other profit pools."""
     group_left: dict[str, float]
     """What owners can still put in this month, USD."""
-    _incomes: tuple[int, dict[str, float]]
-    """Month, and what owners' other profit pools bring in in it, USD."""
+    rich: frozenset[str]
+    """Groups with other profit pools."""
+    _incomes: dict[str, float]
+    """What owners' other profit pools bring in this month, USD."""
     _switches: dict[str, bool]
     _reserves: dict[str, float]
     _off_peak: dict[str, float]
@@ -86,34 +107,9 @@ class WorldView:
     # --- constants -------------------------------------------------------------------------------------------
 
     @property
-    def expectation(self) -> "ExpectationSpec":
-        """How firms forecast."""
-        return self.spec.expectation
-
-    @property
-    def research(self) -> "ResearchSpec":
-        """How training turns into quality."""
-        return self.spec.research
-
-    @property
-    def load_factor(self) -> float:
-        """Mean over peak of the daily load."""
-        return self.spec.research.load_factor
-
-    @property
     def held_load(self) -> float:
         """Mean load over the hours that are held for it: those of the daily peak, unless that is switched off."""
         return self.load_factor if self.on("peak_provisioning") else 1.0
-
-    @property
-    def performance(self) -> dict[str, float]:
-        """H100-equivalents of one accelerator."""
-        return self.costs.performance
-
-    @property
-    def kilowatts(self) -> dict[str, float]:
-        """All-in kW of one accelerator."""
-        return self.costs.kilowatts
 
     def on(self, mechanism: str) -> bool:
         """Return whether a mechanism is on."""
@@ -160,12 +156,12 @@ class WorldView:
         firms, ledger = self.firms, self.ledger
         buyer, seller = firms.get(payer), firms.get(payee)
         if buyer is not None:
-            if buyer.group is not None and (cash := ledger.cash(payer)) < amount:
+            if buyer.group is not None and (cash := buyer.purse.cash) < amount:
                 self.draw_on_group(payer, amount - cash + ROUNDING)
             if expense is not None:
                 buyer.books.spend(expense, amount)
         ledger.pay(payer, payee, kind, amount, quantity)
-        if seller is not None and ledger.is_sale(kind):
+        if seller is not None and kind in ledger.sales:
             seller.books.earn(kind, amount)
 
     def draw_on_group(self, firm: str, amount: float, investment: bool = False) -> float:
@@ -177,12 +173,12 @@ class WorldView:
         group = self.firms[firm].group
         if group is None or amount <= 0.0:
             return 0.0
-        if self.spec.group[group].cash_flow > 0.0:
+        if group in self.rich:
             left = self.group_left.get(group, 0.0)
             given = amount if investment else min(amount, left)
             self.group_left[group] = left if investment else left - given
             return self.ledger.pay(f"parents.{group}", firm, "parent_funding", given) if given > 0.0 else 0.0
-        if self.spec.group[group].head is None:
+        if group not in self.pooled:
             return 0.0
         lacking = amount
         for member in self.members[group]:
@@ -193,15 +189,16 @@ class WorldView:
 
     def funds_behind(self, firm: "Firm") -> tuple[float, float]:
         """Return (cash, burn a month) of a firm, or of its group, whose members and owner stand in for each other."""
-        cash_of = self.ledger.cash
         group = firm.group
-        if group is None or group not in self.pooled:
-            return cash_of(firm.agent_id), firm.burn
+        return self.pooled_funds(group) if group in self.pooled else (firm.purse.cash, firm.burn)
+
+    def pooled_funds(self, group: str) -> tuple[float, float]:
+        """Return (cash, burn a month) of a group whose members and owner stand in for each other."""
         cash = 0.0
         burn = -self.owner_income(group)
         for member in self.members[group]:
             if member.alive:
-                cash += cash_of(member.agent_id)
+                cash += member.purse.cash
                 burn += member.burn
         return cash, burn
 
@@ -221,11 +218,7 @@ class WorldView:
 
     def owner_income(self, group: str) -> float:
         """Return what an owner's other profit pools bring in this month, USD."""
-        if self._incomes[0] != self.month:
-            past = max(self.month, 0)
-            incomes = {g: owner.cash_flow * (1.0 + owner.growth) ** past for g, owner in self.spec.group.items()}
-            self._incomes = self.month, incomes
-        return self._incomes[1][group]
+        return self._incomes[group]
 
     def group_growth(self, firm: str) -> float:
         """Return the group's cash flow over that of the opening."""
