@@ -234,7 +234,9 @@ def guards() -> tuple[Check, ...]:
     return (*readings, *(c for c in load("facts") if c.guard))
 
 
-def moments(scenario: str, values: Mapping[str, float], replicates: int, names: tuple[str, ...]) -> list[list[float]]:
+def moments(
+    scenario: str, values: Mapping[str, float], replicates: Sequence[int], names: tuple[str, ...]
+) -> list[list[float]]:
     """Return the named checks' values by replicate at some parameters, (checks, replicates). A worker calls this."""
     from ecosystem.spec import Spec, SpecError
     from experiments.paired import Crew
@@ -248,7 +250,7 @@ def moments(scenario: str, values: Mapping[str, float], replicates: int, names: 
             spec = build(world, base)
             specs[world] = spec.with_overrides(overrides(spec, values, free))
     with one_thread(), Crew(1) as crew:
-        found = run_specs(specs, checks, range(replicates), crew)
+        found = run_specs(specs, checks, replicates, crew)
     return [evaluate(check, found) for check in checks]
 
 

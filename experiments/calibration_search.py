@@ -10,7 +10,7 @@ runs through what it knows and goes on.
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -89,7 +89,22 @@ class Search:
 
     def sample(self, values: Mapping[str, float], names: tuple[str, ...]) -> Floats:
         """Return targets by replicate at some parameters, (targets, replicates)."""
-        return np.array(self._pool.call(moments, self.scenario, dict(values), self.seeds, names).result())
+        (found,) = self._samples([values], names)
+        return found
+
+    def _samples(self, points: Sequence[Mapping[str, float]], names: tuple[str, ...]) -> Iterator[Floats]:
+        """Yield targets by replicate at many parameters, side by side.
+
+        Points that are too few for all processes are shared out by replicate, so that none waits for the last one.
+        """
+        whole = len(points) - len(points) % self._pool.slots
+        work = []
+        for number, point in enumerate(points):
+            blocks = np.array_split(np.arange(self.seeds), 1 if number < whole else min(self._pool.slots, self.seeds))
+            calls = [self._pool.call(moments, self.scenario, dict(point), each.tolist(), names) for each in blocks]
+            work.append(calls)
+        for calls in work:
+            yield np.hstack([np.array(call.result()) for call in calls])
 
     def deviations(self, values: Mapping[str, float]) -> Floats:
         """Return the deviations of the searched targets at some parameters."""
@@ -102,11 +117,8 @@ class Search:
     def many(self, points: Sequence[Mapping[str, float]]) -> list[Floats]:
         """Return the deviations at many parameters, side by side; what the journal holds is not simulated."""
         new = {self._key(p): p for p in points if self._key(p) not in self._known}
-        futures = {
-            key: self._pool.call(moments, self.scenario, dict(p), self.seeds, self._names) for key, p in new.items()
-        }
-        for key, future in futures.items():
-            self._known[key] = self.distance.deviations(np.array(future.result()))
+        for key, sample in zip(new, self._samples(list(new.values()), self._names), strict=True):
+            self._known[key] = self.distance.deviations(sample)
             self._write_journal(key)
         return [self._known[self._key(p)] for p in points]
 

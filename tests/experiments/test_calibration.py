@@ -1,6 +1,7 @@
 """Calibration: parameters inside their ranges, weights, a search that finds known values and goes on."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +33,7 @@ from experiments.calibration_statistics import estimate, misfit
 from experiments.checks import Check, load
 from experiments.errors import UserError
 from experiments.reports import ChartBlock
+from experiments.workers import LocalPool
 from experiments.worlds import EVIDENCE
 
 Floats = NDArray[np.float64]
@@ -194,8 +196,34 @@ def test_guards_count_from_the_end_of_their_band() -> None:
         assert_allclose(distance.deviations(np.array([[value, value]])), [expected], atol=1e-9)
     assert distance.deviations(np.array([[0.5 * low] * 2]))[0] < -0.1
     assert distance.deviations(np.array([[2.0 * high] * 2]))[0] > 0.1
-    found = moments("2025", {each.name: each.shipped for each in free_parameters("2025")}, 2, ("tokens",))
+    found = moments("2025", {each.name: each.shipped for each in free_parameters("2025")}, range(2), ("tokens",))
     assert len(found) == 1
+
+
+class TwoProcesses:
+    """Two processes that say which replicates of which point they were given."""
+
+    slots = 2
+
+    def __init__(self) -> None:
+        self.given: list[tuple[float, list[int]]] = []
+
+    def call(
+        self, function: object, scenario: str, values: dict[str, float], replicates: list[int], names: tuple[str, ...]
+    ) -> "Future[list[list[float]]]":
+        self.given.append((values["a"], replicates))
+        done: Future[list[list[float]]] = Future()
+        done.set_result([[10.0 * values["a"] + r for r in replicates] for _ in names])
+        return done
+
+
+def test_points_that_are_too_few_for_all_processes_are_shared_out_by_replicate() -> None:
+    search, pool = Search("toy", FREE, 5, None, 2), TwoProcesses()
+    search._pool = cast(LocalPool, pool)
+    found = list(search._samples([{"a": 1.0}, {"a": 2.0}, {"a": 3.0}], ("x", "y")))
+    assert pool.given == [(1.0, [0, 1, 2, 3, 4]), (2.0, [0, 1, 2, 3, 4]), (3.0, [0, 1, 2]), (3.0, [3, 4])]
+    for a, sample in zip((1.0, 2.0, 3.0), found, strict=True):
+        assert_allclose(sample, [[10.0 * a + r for r in range(5)]] * 2)
 
 
 def test_noisy_targets_count_less() -> None:
@@ -205,7 +233,7 @@ def test_noisy_targets_count_less() -> None:
 
 
 def test_moments_of_a_target() -> None:
-    found = moments("2025", {each.name: each.shipped for each in free_parameters("2025")}, 2, ("ramp",))
+    found = moments("2025", {each.name: each.shipped for each in free_parameters("2025")}, range(2), ("ramp",))
     assert len(found) == 1
     assert len(found[0]) == 2
     assert all(value > 1.0 for value in found[0])
