@@ -116,7 +116,7 @@ def command_calibrate(
     scenario
         A scenario's name or a TOML file.
     budget
-        Evaluations in all; 5,000 by default, which take four to five hours on two cores.
+        Evaluations in all; 5,000 by default, which take about three hours on two cores.
     seeds
         Replicates of an evaluation; 10 by default.
     quick
