@@ -56,6 +56,15 @@ class Contract:
 class Cloud(Firm):
     """Owns accelerators and sells their hours."""
 
+    __slots__ = (
+        "_cancel", "_orders", "_rent", "_requests", "_size_before", "accelerators", "book_value", "cohorts",
+        "contracts", "debt", "delivered", "demand", "depreciation", "fleet", "floor", "hosted", "hours_asked",
+        "hours_sold", "leaving", "on_order", "opening_accelerators", "opening_backlog", "opening_size", "ordered",
+        "overflow", "own_silicon_from", "rent", "running_cost", "size", "size_growth", "spent_on_chips", "spot_price",
+        "user_cost", "utilisation",
+    )  # fmt: skip
+    """More than 30, beyond which Python 3.11 does not find methods fast (`Firm`)."""
+
     def __init__(self, world: World, firm_id: str, spec: CloudSpec) -> None:
         super().__init__(world, firm_id, tier="clouds", region=spec.region, group=spec.group)
         self.spec = spec

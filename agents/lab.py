@@ -63,6 +63,15 @@ class LabModel:
 class Lab(Firm):
     """A model lab with a large and a small model."""
 
+    __slots__ = (
+        "_next_quality", "_spent_on_next", "_war", "all_in_cost", "cloud_shares", "developed", "efficiency",
+        "final_run_cost", "free_served", "free_service", "gap", "hours_needed", "hours_used", "in_war", "models",
+        "months_since_release", "open_weights", "opening_revenue", "rent_paid", "sales_share", "served", "service",
+        "serving", "share_history", "theoretical_revenue", "tokens", "training_budget", "training_hours",
+        "training_plan", "training_planned", "war_aim", "war_months",
+    )  # fmt: skip
+    """More than 30, beyond which Python 3.11 does not find methods fast (`Firm`)."""
+
     def __init__(self, world: World, firm_id: str, spec: LabSpec) -> None:
         super().__init__(world, firm_id, tier="labs", region=spec.region, group=spec.group)
         self.spec = spec
