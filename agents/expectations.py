@@ -3,6 +3,7 @@
 import math
 from collections import deque
 
+from agents.bounds import at_least, between
 from agents.parameters import Parameters, param
 
 MAX_MONTHLY_GROWTH = 0.5
@@ -64,10 +65,10 @@ class Trend:
             return self._average(value)
         expected = self.level * (1.0 + self.growth)
         if expected <= 0.0 or self.level <= 0.0:
-            self.level = max(value, 0.0)
+            self.level = at_least(value, 0.0)
             return 0.0
         surprise = value / expected - 1.0
-        seen = min(max(value / self.level - 1.0, -MAX_MONTHLY_GROWTH), MAX_MONTHLY_GROWTH)
+        seen = between(value / self.level - 1.0, -MAX_MONTHLY_GROWTH, MAX_MONTHLY_GROWTH)
         self.level = expected + self.spec.level_speed * (value - expected)
         self.growth += self.spec.trend_speed * (seen - self.growth)
         return surprise
@@ -87,5 +88,5 @@ class Trend:
         """
         phi = self.spec.damping
         steps = phi * (1.0 - phi**months_ahead) / (1.0 - phi) if phi < 1.0 else months_ahead
-        growth = max(1.0 + coloured(self.growth, sentiment), 0.5)
+        growth = at_least(1.0 + coloured(self.growth, sentiment), 0.5)
         return self.level * math.exp(steps * math.log(growth))
