@@ -58,17 +58,18 @@ class Cloud(Firm):
     """Owns accelerators and sells their hours."""
 
     __slots__ = (
-        "_cancel", "_orders", "_rent", "_requests", "_size_before", "accelerators", "book_value", "cohorts",
-        "contracts", "debt", "delivered", "demand", "depreciation", "fleet", "floor", "hosted", "hours_asked",
-        "hours_sold", "leaving", "on_order", "opening_accelerators", "opening_backlog", "opening_size", "ordered",
-        "overflow", "own_silicon_from", "rent", "running_cost", "size", "size_growth", "spent_on_chips", "spot_price",
-        "user_cost", "utilisation",
+        "_cancel", "_hourly_kilowatt", "_orders", "_rent", "_requests", "_size_before", "accelerators", "book_value",
+        "cohorts", "contracts", "debt", "delivered", "demand", "depreciation", "fleet", "floor", "hosted",
+        "hours_asked", "hours_sold", "leaving", "on_order", "opening_accelerators", "opening_backlog", "opening_size",
+        "ordered", "overflow", "own_silicon_from", "rent", "running_cost", "size", "size_growth", "spent_on_chips",
+        "spot_price", "user_cost", "utilisation",
     )  # fmt: skip
     """More than 30, beyond which Python 3.11 does not find methods fast (`Firm`)."""
 
     def __init__(self, world: World, firm_id: str, spec: CloudSpec) -> None:
         super().__init__(world, firm_id, tier="clouds", region=spec.region, group=spec.group)
         self.spec = spec
+        self._hourly_kilowatt = spec.power_price + spec.operating_cost / H100_KILOWATT
         self.fleet = dict(spec.fleet)
         self.size = self.opening_size = math.fsum(spec.fleet.values())
         self.cohorts: dict[int, list[tuple[str, float, float]]] = {}
@@ -234,10 +235,11 @@ class Cloud(Firm):
         """
         spec = self.spec
         quote = self.world.chip_quote(self.region)
-        worth = years_of_rent(spec.discount_rate, spec.rent_decline, spec.life)
+        discount, life = spec.discount_rate, spec.life
+        worth = years_of_rent(discount, spec.rent_decline, life)
         capital = quote.price * (1.0 + spec.overhead) / 8760.0
         running = self._hourly_cost(quote.kilowatt) / quote.performance
-        running *= years_of_rent(spec.discount_rate, 0.0, spec.life)
+        running *= years_of_rent(discount, 0.0, life)
         return (capital + running) / worth / spec.target_utilisation + self.world.charge(self.agent_id)
 
     def _hourly_cost(self, kilowatt: float) -> float:
@@ -245,7 +247,7 @@ class Cloud(Firm):
 
         Space, cooling and upkeep are sold by the kilowatt, so operations go with power; the parameter is an H100's.
         """
-        return kilowatt * (self.spec.power_price + self.spec.operating_cost / H100_KILOWATT)
+        return kilowatt * self._hourly_kilowatt
 
     def meter(self) -> None:
         """Count accelerators; work out what running them costs this month, USD: power and operations, and per hour."""

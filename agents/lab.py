@@ -28,6 +28,7 @@ class LabModel:
         "_priced",
         "next_scale",
         "opening_blend",
+        "opening_price",
         "premium",
         "quality",
         "scale",
@@ -40,6 +41,7 @@ class LabModel:
 
     def __init__(self, spec: LabModelSpec) -> None:
         self.spec = spec
+        self.opening_price = TokenPrice(spec.price_input, spec.price_cached, spec.price_output)
         self.quality = spec.quality
         self.scale = self.next_scale = 1.0
         self._priced = 0.0
@@ -54,9 +56,8 @@ class LabModel:
     def price(self) -> TokenPrice:
         """List price now, USD per Mtok by class."""
         if self._priced != self.scale:
-            s, scale = self.spec, self.scale
-            self._price = TokenPrice(s.price_input * scale, s.price_cached * scale, s.price_output * scale)
-            self._priced = scale
+            self._price = self.opening_price.times(self.scale)
+            self._priced = self.scale
         return self._price
 
 
@@ -187,11 +188,13 @@ class Lab(Firm):
     def plan_prices(self) -> None:
         """Decide next prices on long-run marginal cost: the rule, or the war; a price point is not cut in peace."""
         spec = self.spec
+        substitution, market_elasticity, entrant = spec.substitution, spec.market_elasticity, spec.entrant_cost_ratio
         self._update_war()
+        speed = 0.7 if self._war else spec.price_speed
         for size, model in self.models.items():
             model.unit_cost = self.world.token_cost(self.agent_id, size)
-            elasticity = own_elasticity(model.share, spec.substitution, spec.market_elasticity)
-            target = target_price(model.unit_cost, elasticity, spec.entrant_cost_ratio)
+            elasticity = own_elasticity(model.share, substitution, market_elasticity)
+            target = target_price(model.unit_cost, elasticity, entrant)
             floor = 0.8 * model.unit_cost
             if self._war:
                 rival = self.world.rival_price(self.agent_id, size)
@@ -199,9 +202,8 @@ class Lab(Firm):
             clearing = 1.0 - self.service if self.world.on("service_scarcity") else 0.0
             model.premium = adjusted_premium(model.premium, clearing, 0.3)
             now = model.opening_blend * model.scale
-            speed = 0.7 if self._war else spec.price_speed
             price = adjusted_price(now, target, model.premium, speed, floor)
-            if spec.price_point and size == "large" and not self._war and self.world.on("price_point"):
+            if size == "large" and spec.price_point and not self._war and self.world.on("price_point"):
                 price = max(now, price)
             model.next_scale = price / model.opening_blend if model.opening_blend > 0.0 else 1.0
 

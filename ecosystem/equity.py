@@ -24,6 +24,7 @@ class Equity:
         self.chain = chain
         self.belief: dict[str, float] = dict.fromkeys(chain.firms, 1.0)
         self.reaction: dict[str, float] = {}
+        self._views = {r: (each.growth_fade, each.discount_rate) for r, each in chain.spec.investors.items()}
 
     def update_sentiment(self, downstream: float, upstream: float) -> None:
         """Move sentiment, which all regions share, with the surprises of last month: the mean of their reactions."""
@@ -66,9 +67,7 @@ class Equity:
     def _fundamental(self, firm: Firm) -> float:
         profit = MATURE_SHARE * at_least(firm.smoothed_gross, 0.1 * firm.smoothed_revenue)
         growth = at_most(coloured(at_least(firm.revenue_growth, -0.03), self.chain.sentiment), 0.06)
-        views = self.chain.spec.investors[firm.region]
-        own = profit * annuity(growth, views.growth_fade, views.discount_rate)
-        return own + self._other_pool(firm)
+        return profit * annuity(growth, *self._views[firm.region]) + self._other_pool(firm)
 
     def _other_pool(self, firm: Firm) -> float:
         """Return the worth of the other business of a cloud's owner."""

@@ -138,14 +138,14 @@ class Settlement:
     def _close(self) -> None:
         """Pay arrears, taxes and owners; find out who fails."""
         chain = self.chain
-        spec = chain.spec.market
+        tax_rate = chain.spec.market.tax_rate
         debtors = chain.ledger.debtors
         for firm in chain.firms.values():
             if not firm.alive:
                 continue
             if firm.agent_id in debtors:
                 chain.ledger.settle_arrears(firm.agent_id)
-            firm.close_books(spec.tax_rate)
+            firm.close_books(tax_rate)
             self._pay_out(firm)
         if chain.on("failure"):
             debtors = chain.ledger.debtors
