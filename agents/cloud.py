@@ -118,8 +118,9 @@ class Cloud(Firm):
         months = 12 * self.spec.life
         weights, total, remaining = fleet_ages(months, growth)
         paid = self.spec.book_value / remaining
+        fleet = list(self.spec.fleet.items())
         for age, weight in enumerate(weights, 1):
-            parts = [(accelerator, size * weight / total) for accelerator, size in self.spec.fleet.items()]
+            parts = [(accelerator, size * weight / total) for accelerator, size in fleet]
             self.cohorts[months - age] = [(accelerator, part, part * paid / months) for accelerator, part in parts]
             self.leaving[months - age] = self.size * weight / total
         self.depreciation = sum(each for cohort in self.cohorts.values() for _, _, each in cohort)
