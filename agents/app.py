@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from agents.app_spec import AppSpec, TierSpec
+from agents.app_spec import AppSpec
 from agents.bounds import at_least, at_most, between
 from agents.earning import Usage
 from agents.firm import Firm
@@ -25,13 +25,22 @@ class Supply:
     supplier: str
 
 
+class Tier(NamedTuple):
+    """How a tier is served: the model, and what a query of it takes over one of the app's usual queries."""
+
+    name: str
+    paid: bool
+    model: LargeOrSmall
+    tokens: float
+
+
 class App(Firm):
     """A B2C app: sells access to its users' attention or to its answers."""
 
     def __init__(self, world: World, firm_id: str, spec: AppSpec) -> None:
         super().__init__(world, firm_id, tier="apps", region=spec.region, group=spec.group, alive=spec.active_from == 0)
         self.spec = spec
-        self.tiers = list(spec.tiers.items())
+        self._take_tiers()
         self.ways: dict[str, Parameters] = {n: WAYS[n].spec.model_validate(t) for n, t in spec.earning.items()}
         self.supply = Supply(spec.supply.mode, spec.supply.lab)
         self.pending: tuple[int, Supply] | None = None
@@ -60,10 +69,13 @@ class App(Firm):
 
     # --- supply: make or buy ---------------------------------------------------------------------------------
 
-    def model_of(self, tier: TierSpec) -> LargeOrSmall:
-        """Return which model serves a tier: where free traffic is not on the small model, the large one serves it."""
-        free = tier.price <= 0.0
-        return "large" if free and not self.world.on("free_on_small") else tier.model
+    def _take_tiers(self) -> None:
+        """Take the terms' tiers: where free traffic is not on the small model, the large one serves it."""
+        all_large = not self.world.on("free_on_small")
+        self.tiers = [
+            Tier(name, t.price > 0.0, "large" if all_large and t.price <= 0.0 else t.model, t.tokens)
+            for name, t in self.spec.tiers.items()
+        ]
 
     @property
     def large_share(self) -> float:
@@ -71,10 +83,10 @@ class App(Firm):
         usage = self.usage
         if usage.queries <= 0.0:
             return 0.0
-        paid_large = any(self.model_of(t) == "large" for _, t in self.tiers if t.price > 0.0)
-        free_large = any(self.model_of(t) == "large" for _, t in self.tiers if t.price <= 0.0)
-        paid = usage.paid_queries / usage.queries
-        return paid * paid_large + (1.0 - paid) * free_large
+        paid_large = any(model == "large" for _, paid, model, _ in self.tiers if paid)
+        free_large = any(model == "large" for _, paid, model, _ in self.tiers if not paid)
+        share = usage.paid_queries / usage.queries
+        return share * paid_large + (1.0 - share) * free_large
 
     def plan_supply(self) -> None:
         """Compare the quoted ways to get tokens at own volume; change when it pays back, after a delay.
@@ -188,7 +200,7 @@ class App(Firm):
     ) -> None:
         """Offer other terms from this month on, with the brand, the users and the supply that there are."""
         self.spec = self.spec.with_terms(tiers, earning, reconsiders)
-        self.tiers = list(self.spec.tiers.items())
+        self._take_tiers()
         self.fees |= {name: float(terms["price"]) for name, terms in tiers.items() if "price" in terms}
         if earning is not None:
             self.ways = {n: WAYS[n].spec.model_validate(t) for n, t in self.spec.earning.items()}

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 
+from agents.bounds import at_least, at_most
 from agents.chipmaker_spec import ChipmakerSpec, LineSpec
 from agents.expectations import Trend
 from agents.firm import Firm
@@ -17,7 +18,7 @@ def rationed(needs: dict[str, float], weights: dict[str, float], capacity: float
     while waiting:
         level = capacity / math.fsum([weights[key] for key in waiting])
         served = [key for key in waiting if needs[key] <= weights[key] * level]
-        shares |= {key: min(needs[key], weights[key] * level) for key in served or waiting}
+        shares |= {key: at_most(needs[key], weights[key] * level) for key in served or waiting}
         capacity -= math.fsum([needs[key] for key in served])
         waiting = [key for key in waiting if served and key not in served]
     return shares
@@ -49,11 +50,11 @@ class Order:
     def take(self, quantity: float, newest: bool = False) -> float:
         """Take `quantity` out, oldest lots first (or the newest, for a cancellation); return its value, USD."""
         value = 0.0
-        left = min(quantity, self.quantity)
+        left = at_most(quantity, self.quantity)
         self.quantity -= left
         while left > 0.0 and self.lots:
             lot = self.lots[-1 if newest else 0]
-            part = min(left, lot[0])
+            part = at_most(left, lot[0])
             value += part * lot[1]
             lot[0] -= part
             left -= part
@@ -205,7 +206,7 @@ class Chipmaker(Firm):
         """
         month = self.world.month
         line.perf, line.unit_cost = self._cost_at(line, month)
-        perf, cost = self._cost_at(line, month + round(min(self.lead_time, 24.0)))
+        perf, cost = self._cost_at(line, month + round(at_most(self.lead_time, 24.0)))
         line.forward = cost / perf * line.perf / line.unit_cost
 
     # --- orders -------------------------------------------------------------------------------------------
@@ -271,7 +272,7 @@ class Chipmaker(Firm):
         for region, line in self.lines.items():
             self._update_mix(line)
             backlog = line.backlog
-            shipped = min(line.inventory, self._due(backlog))
+            shipped = at_most(line.inventory, self._due(backlog))
             line.shipped = shipped
             if shipped <= 0.0:
                 continue
@@ -288,7 +289,7 @@ class Chipmaker(Firm):
     def _due(self, backlog: float) -> float:
         """Return what of the orders on hand is due this month: an order takes the lead time at rest, however much
         capacity is idle."""
-        return backlog / max(self.spec.rest_lead_time, 1.0)
+        return backlog / at_least(self.spec.rest_lead_time, 1.0)
 
     def _accelerators(self, line: Line) -> dict[str, float]:
         """Return each accelerator's share of the H100-equivalents shipped."""
@@ -332,8 +333,8 @@ class Chipmaker(Firm):
         needs = {}
         for region, line in self.lines.items():
             target = self.spec.inventory_months * line.shipped
-            needs[region] = max(line.backlog + target - line.inventory, 0.0) / line.perf
-        due = {region: need / max(self.backlog_months(region), 1.0) for region, need in needs.items()}
+            needs[region] = at_least(line.backlog + target - line.inventory, 0.0) / line.perf
+        due = {region: need / at_least(self.backlog_months(region), 1.0) for region, need in needs.items()}
         made = rationed(needs, due, self.capacity * self.world.capacity_factor(self.agent_id))
         self.produced = math.fsum(made.values())
         for region, line in self.lines.items():
@@ -365,17 +366,17 @@ class Chipmaker(Firm):
         """
         spec = self.spec
         ordered = math.fsum(line.ordered / line.perf for line in self.lines.values())
-        self.orders.observe(max(ordered, 0.0))
+        self.orders.observe(at_least(ordered, 0.0))
         self.capacity += math.fsum(units for due, units in self.pipeline if due <= self.world.month)
         self.pipeline = [(due, units) for due, units in self.pipeline if due > self.world.month]
         backlog = math.fsum(line.backlog / line.perf for line in self.lines.values())
-        self.lead_time = max(backlog / self.capacity, spec.rest_lead_time) if self.capacity > 0.0 else 0.0
+        self.lead_time = at_least(backlog / self.capacity, spec.rest_lead_time) if self.capacity > 0.0 else 0.0
         coming = math.fsum(units for _, units in self.pipeline)
         rest = spec.rest_lead_time * self.capacity
         expected = self.orders.forecast(spec.construction_months, self.world.sentiment) + (backlog - rest) / 24.0
         due = self.world.month + spec.construction_months
         starts = spec.start_speed * (expected - self.capacity - spec.supply_line * coming)
-        starts = max(min(starts, self.supply_limit(due) - self.capacity - coming), 0.0)
+        starts = at_least(at_most(starts, self.supply_limit(due) - self.capacity - coming), 0.0)
         cost = spec.capacity_cost * starts
         if starts > 0.0 and cost < 0.5 * self.cash:
             self.pipeline.append((due, starts))
@@ -392,8 +393,8 @@ class Chipmaker(Firm):
     def settle(self) -> None:
         """Pay R&D and staff, depreciate tooling, give part of the profit back."""
         spec = self.spec
-        growth = max(self.smoothed_revenue - self.opening_revenue, -0.5 * self.opening_revenue)
-        research = max(spec.research + spec.research_share * growth, 0.3 * spec.research)
+        growth = at_least(self.smoothed_revenue - self.opening_revenue, -0.5 * self.opening_revenue)
+        research = at_least(spec.research + spec.research_share * growth, 0.3 * spec.research)
         self.pay("staff", "staff", research, "research_staff")
         depreciation = self.tooling / 60.0
         self.tooling -= depreciation

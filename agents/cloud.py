@@ -7,6 +7,7 @@ All hours are H100-equivalent hours; the fleet is kept by accelerator type.
 import math
 from functools import lru_cache
 
+from agents.bounds import at_least, at_most, between
 from agents.cloud_spec import CloudSpec
 from agents.expectations import Trend
 from agents.firm import Firm
@@ -56,9 +57,19 @@ class Contract:
 class Cloud(Firm):
     """Owns accelerators and sells their hours."""
 
+    __slots__ = (
+        "_cancel", "_hourly_kilowatt", "_orders", "_rent", "_requests", "_size_before", "accelerators", "book_value",
+        "cohorts", "contracts", "debt", "delivered", "demand", "depreciation", "fleet", "floor", "hosted",
+        "hours_asked", "hours_sold", "leaving", "on_order", "opening_accelerators", "opening_backlog", "opening_size",
+        "ordered", "overflow", "own_silicon_from", "rent", "running_cost", "size", "size_growth", "spent_on_chips",
+        "spot_price", "user_cost", "utilisation",
+    )  # fmt: skip
+    """More than 30, beyond which Python 3.11 does not find methods fast (`Firm`)."""
+
     def __init__(self, world: World, firm_id: str, spec: CloudSpec) -> None:
         super().__init__(world, firm_id, tier="clouds", region=spec.region, group=spec.group)
         self.spec = spec
+        self._hourly_kilowatt = spec.power_price + spec.operating_cost / H100_KILOWATT
         self.fleet = dict(spec.fleet)
         self.size = self.opening_size = math.fsum(spec.fleet.values())
         self.cohorts: dict[int, list[tuple[str, float, float]]] = {}
@@ -100,15 +111,16 @@ class Cloud(Firm):
     @property
     def free_hours(self) -> float:
         """Hours not under contract."""
-        return max(self.capacity - math.fsum(c.hours for c in self.contracts.values()), 0.0)
+        return at_least(self.capacity - math.fsum(c.hours for c in self.contracts.values()), 0.0)
 
     def open(self, hours: float, growth: float) -> None:
         """Open with `hours` sold a month: ages of the fleet follow past growth, so that retirements are spread."""
         months = 12 * self.spec.life
         weights, total, remaining = fleet_ages(months, growth)
         paid = self.spec.book_value / remaining
+        fleet = list(self.spec.fleet.items())
         for age, weight in enumerate(weights, 1):
-            parts = [(accelerator, size * weight / total) for accelerator, size in self.spec.fleet.items()]
+            parts = [(accelerator, size * weight / total) for accelerator, size in fleet]
             self.cohorts[months - age] = [(accelerator, part, part * paid / months) for accelerator, part in parts]
             self.leaving[months - age] = self.size * weight / total
         self.depreciation = sum(each for cohort in self.cohorts.values() for _, _, each in cohort)
@@ -130,7 +142,7 @@ class Cloud(Firm):
         """Install delivered chips: pay buildings, borrow or draw on the group for what cash does not cover."""
         buildings = self.spec.overhead * cost
         self.finance(cost + buildings)
-        self.on_order = max(self.on_order - size, 0.0)
+        self.on_order = at_least(self.on_order - size, 0.0)
         self.spent_on_chips[self.world.month] = self.spent_on_chips.get(self.world.month, 0.0) + cost
         self.install(accelerators, size, cost + buildings)
         self.pay("buildings", "buildings", buildings, "capex")
@@ -182,7 +194,7 @@ class Cloud(Firm):
             self.fleet[accelerator] -= size
             self.size -= size
             self.depreciation -= depreciation
-        self.size_growth = min(max(self.size / max(self._size_before, 1e-9), 0.5), 2.0)
+        self.size_growth = between(self.size / at_least(self._size_before, 1e-9), 0.5, 2.0)
         self._size_before = self.size
         self.meter()
 
@@ -205,7 +217,7 @@ class Cloud(Firm):
         """Find the cash for a repayment: own cash, then lenders up to their limit."""
         short = needed - 0.9 * self.cash
         room = self.spec.debt_limit * 12.0 * self.smoothed_revenue - self.debt
-        self._borrow(min(short, room) if self.world.on("finance_limits") else short)
+        self._borrow(at_most(short, room) if self.world.on("finance_limits") else short)
 
     def _borrow(self, amount: float) -> None:
         if self.spec.kind == "reseller" and amount > 0.0:
@@ -224,10 +236,11 @@ class Cloud(Firm):
         """
         spec = self.spec
         quote = self.world.chip_quote(self.region)
-        worth = years_of_rent(spec.discount_rate, spec.rent_decline, spec.life)
+        discount, life = spec.discount_rate, spec.life
+        worth = years_of_rent(discount, spec.rent_decline, life)
         capital = quote.price * (1.0 + spec.overhead) / 8760.0
         running = self._hourly_cost(quote.kilowatt) / quote.performance
-        running *= years_of_rent(spec.discount_rate, 0.0, spec.life)
+        running *= years_of_rent(discount, 0.0, life)
         return (capital + running) / worth / spec.target_utilisation + self.world.charge(self.agent_id)
 
     def _hourly_cost(self, kilowatt: float) -> float:
@@ -235,7 +248,7 @@ class Cloud(Firm):
 
         Space, cooling and upkeep are sold by the kilowatt, so operations go with power; the parameter is an H100's.
         """
-        return kilowatt * (self.spec.power_price + self.spec.operating_cost / H100_KILOWATT)
+        return kilowatt * self._hourly_kilowatt
 
     def meter(self) -> None:
         """Count accelerators; work out what running them costs this month, USD: power and operations, and per hour."""
@@ -247,7 +260,7 @@ class Cloud(Firm):
             kilowatts += units * kilowatt[accelerator]
         self.accelerators = accelerators
         self.running_cost = HOURS * self._hourly_cost(kilowatts)
-        self.floor = self.running_cost / max(self.size * HOURS, 1.0) + self.world.charge(self.agent_id)
+        self.floor = self.running_cost / at_least(self.size * HOURS, 1.0) + self.world.charge(self.agent_id)
 
     def plan_rent(self) -> None:
         """Decide next rent: pulled to the rule's target, pushed by utilisation, never below avoidable cost."""
@@ -257,16 +270,16 @@ class Cloud(Firm):
         elasticity = own_elasticity(share, spec.substitution, spec.market_elasticity)
         target = target_price(self.user_cost, elasticity, spec.entrant_cost_ratio)
         slope = spec.rent_slope if self.world.on("utilisation_pricing") else 0.0
-        pressure = min(self.hours_asked / max(self.capacity, 1.0), 1.3) - spec.target_utilisation
+        pressure = at_most(self.hours_asked / at_least(self.capacity, 1.0), 1.3) - spec.target_utilisation
         change = spec.rent_speed * math.log(target / self.rent) + slope * pressure
-        self._rent = max(self.rent * math.exp(min(max(change, -0.2), 0.2)), self.floor)
+        self._rent = at_least(self.rent * math.exp(between(change, -0.2, 0.2)), self.floor)
 
     def plan_orders(self) -> None:
         """Decide chip orders: the fleet that demand will need after the lead time, if rent pays for it."""
         spec = self.spec
         world = self.world
         quote = world.chip_quote(self.region)
-        lead = max(quote.lead_time, 1.0)
+        lead = at_least(quote.lead_time, 1.0)
         months = round(lead)
         due_by = world.month + months
         retiring = math.fsum([self.leaving.get(due, 0.0) for due in range(world.month, due_by + 1)])
@@ -276,13 +289,13 @@ class Cloud(Firm):
         position = self.size + self.on_order + self.overflow.hours / HOURS
         gap = wanted + retiring - position
         ratio = self.rent / self.user_cost
-        worth = min(max((ratio - 1.0) / (spec.full_hurdle - 1.0), 0.0), 1.0) if world.on("investment_hurdle") else 1.0
-        pad = spec.padding * max(lead / 3.0 - 1.0, 0.0) if world.on("order_padding") else 0.0
+        worth = between((ratio - 1.0) / (spec.full_hurdle - 1.0), 0.0, 1.0) if world.on("investment_hurdle") else 1.0
+        pad = spec.padding * at_least(lead / 3.0 - 1.0, 0.0) if world.on("order_padding") else 0.0
         use = growth + retiring / months
-        order = max(order_quantity(wanted + retiring, position, use, spec.order_speed), 0.0)
-        order *= worth * (1.0 + min(pad, 1.0))
-        order = min(order, self._order_limit() / (quote.price * (1.0 + spec.overhead)))
-        self._cancel = spec.order_speed * max(-gap - 0.1 * self.size, 0.0)
+        order = at_least(order_quantity(wanted + retiring, position, use, spec.order_speed), 0.0)
+        order *= worth * (1.0 + at_most(pad, 1.0))
+        order = at_most(order, self._order_limit() / (quote.price * (1.0 + spec.overhead)))
+        self._cancel = spec.order_speed * at_least(-gap - 0.1 * self.size, 0.0)
         self._orders = world.split_order(self.agent_id, self.region, order)
 
     def _order_limit(self) -> float:
@@ -294,7 +307,7 @@ class Cloud(Firm):
         room = self.spec.debt_limit * 12.0 * self.smoothed_revenue - self.debt
         quote = self.world.chip_quote(self.region)
         committed = self.on_order * quote.price * (1.0 + self.spec.overhead)
-        return max(room + 0.5 * self.cash - committed, 0.0)
+        return at_least(room + 0.5 * self.cash - committed, 0.0)
 
     def plan_own_silicon(self) -> None:
         """Start an own accelerator once three years' spending would repay its development."""
@@ -319,7 +332,7 @@ class Cloud(Firm):
         self.make_own_silicon(own * self.ordered)
         if self._cancel > 0.0 and self.on_order > 0.0:
             cancelled, fee = self.world.cancel_orders(self.agent_id, self.region, self._cancel)
-            self.on_order = max(self.on_order - cancelled, 0.0)
+            self.on_order = at_least(self.on_order - cancelled, 0.0)
             self.finance(fee)
 
     def make_own_silicon(self, quantity: float) -> None:
@@ -358,18 +371,18 @@ class Cloud(Firm):
     def sign_contracts(self) -> None:
         """Sign what is asked for at the present rent; pro rata where free hours run short."""
         wanted = {
-            c: max(h - (self.contracts[c].hours if c in self.contracts else 0.0), 0.0)
+            c: at_least(h - (self.contracts[c].hours if c in self.contracts else 0.0), 0.0)
             for c, h in self._requests.items()
         }
         total = math.fsum(wanted.values())
-        scale = min(1.0, self.free_hours / total) if total > 0.0 else 0.0
+        scale = at_most(1.0, self.free_hours / total) if total > 0.0 else 0.0
         for customer, hours in wanted.items():
             self.contract(customer, hours * scale)
         self._requests.clear()
 
     def quote_spot(self) -> None:
         """Set the month's price of hours without a contract: it follows how full the cloud is."""
-        self.spot_price = max(self.rent * math.exp(self.utilisation - self.spec.target_utilisation), self.floor)
+        self.spot_price = at_least(self.rent * math.exp(self.utilisation - self.spec.target_utilisation), self.floor)
 
     @property
     def volume(self) -> float:
@@ -384,14 +397,14 @@ class Cloud(Firm):
         spec = self.spec
         self.meter()
         self.pay("power", "power", self.running_cost, "cost_of_sales")
-        self.pay("staff", "staff", spec.staff * max(self.accelerators / self.opening_accelerators, 0.5), "staff")
+        self.pay("staff", "staff", spec.staff * at_least(self.accelerators / self.opening_accelerators, 0.5), "staff")
         self.books.depreciation += self.depreciation
-        self.book_value = max(self.book_value - self.depreciation, 0.0)
+        self.book_value = at_least(self.book_value - self.depreciation, 0.0)
         if self.own_silicon_from is not None and not self.own_silicon_ready and spec.own_silicon_delay:
             self.pay("staff", "staff", spec.own_silicon_fixed / spec.own_silicon_delay, "research_staff")
         if self.debt > 0.0:
             self.pay("interest", "interest", self.debt * spec.debt_rate / 12.0, "interest")
-            principal = min(self.debt / spec.amortisation, self.debt)
+            principal = at_most(self.debt / spec.amortisation, self.debt)
             self.refinance(principal)
             self.pay("principal", "principal", principal, "financial")
             self.debt -= principal

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 
+from agents.bounds import at_least, between
 from agents.parameters import Parameters, param
 
 MAX_MONTHLY_GROWTH = 0.5
@@ -50,26 +51,29 @@ def coloured(growth: float, sentiment: float) -> float:
 class Trend:
     """Level and growth of one series, smoothed; forecasts with a trend that fades (with a window: the mean of it)."""
 
-    __slots__ = ("growth", "level", "seen", "spec")
+    __slots__ = ("damping", "growth", "level", "level_speed", "seen", "trend_speed", "window")
 
     def __init__(self, level: float, growth: float, spec: ExpectationSpec) -> None:
         self.level = level
         self.growth = growth
-        self.spec = spec
+        self.level_speed = spec.level_speed
+        self.trend_speed = spec.trend_speed
+        self.damping = spec.damping
+        self.window = spec.window
         self.seen: deque[float] = deque(maxlen=spec.window)
 
     def observe(self, value: float) -> float:
         """Take in this month's value; return the surprise, (value - expected) / expected."""
-        if self.spec.window > 0:
+        if self.window > 0:
             return self._average(value)
         expected = self.level * (1.0 + self.growth)
         if expected <= 0.0 or self.level <= 0.0:
-            self.level = max(value, 0.0)
+            self.level = at_least(value, 0.0)
             return 0.0
         surprise = value / expected - 1.0
-        seen = min(max(value / self.level - 1.0, -MAX_MONTHLY_GROWTH), MAX_MONTHLY_GROWTH)
-        self.level = expected + self.spec.level_speed * (value - expected)
-        self.growth += self.spec.trend_speed * (seen - self.growth)
+        seen = between(value / self.level - 1.0, -MAX_MONTHLY_GROWTH, MAX_MONTHLY_GROWTH)
+        self.level = expected + self.level_speed * (value - expected)
+        self.growth += self.trend_speed * (seen - self.growth)
         return surprise
 
     def _average(self, value: float) -> float:
@@ -85,7 +89,7 @@ class Trend:
         g_S is the trend coloured by sentiment. The damped multiplicative trend of Taylor (2003): an additive one
         under-orders for ever where levels grow by several per cent a month.
         """
-        phi = self.spec.damping
+        phi = self.damping
         steps = phi * (1.0 - phi**months_ahead) / (1.0 - phi) if phi < 1.0 else months_ahead
-        growth = max(1.0 + coloured(self.growth, sentiment), 0.5)
+        growth = at_least(1.0 + coloured(self.growth, sentiment), 0.5)
         return self.level * math.exp(steps * math.log(growth))

@@ -4,6 +4,7 @@ from collections import defaultdict
 from typing import Literal, Protocol
 
 from agents.base import EconomicAgent
+from agents.bounds import at_least, at_most, between
 from agents.world import World
 
 Tier = Literal["chips", "clouds", "labs", "apps"]
@@ -106,7 +107,7 @@ class Books:
 
 def months_left(cash: float, burn: float) -> float:
     """Return the months until cash is gone at a monthly burn (120: never)."""
-    return min(cash / burn, 120.0) if burn > 0.0 else 120.0
+    return at_most(cash / burn, 120.0) if burn > 0.0 else 120.0
 
 
 class Firm(EconomicAgent):
@@ -186,7 +187,7 @@ class Firm(EconomicAgent):
         self.smoothed_revenue += speed * (books.revenue - before)
         if self._remembers:
             grown = self.smoothed_revenue / before - 1.0 if before > 0.0 else 0.0
-            self.revenue_growth += 0.2 * (min(max(grown, -0.5), 0.5) - self.revenue_growth)
+            self.revenue_growth += 0.2 * (between(grown, -0.5, 0.5) - self.revenue_growth)
         self._remembers = True
         self.smoothed_gross += speed * (books.gross_profit - self.smoothed_gross)
 
@@ -200,6 +201,6 @@ class Firm(EconomicAgent):
         if profit <= 0.0:
             return 0.0
         spare = self.cash - months_of_cost_kept * self.books.cash_cost
-        amount = max(min(share * profit, spare), 0.0)
+        amount = at_least(at_most(share * profit, spare), 0.0)
         self.pay("dividends", "dividends", amount, "financial")
         return amount

@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from agents.base import EconomicAgent
+from agents.bounds import at_most, between
 from agents.firm import Firm
 from agents.parameters import Parameters, param
 from agents.world import World
@@ -150,7 +151,7 @@ class Investors(EconomicAgent):
         asking = []
         for firm in candidates:
             cash, burn = self.world.funds_behind(firm)
-            if burn > 0.0 and cash < min(spec.raise_below, spec.round_months) * burn:
+            if burn > 0.0 and cash < at_most(spec.raise_below, spec.round_months) * burn:
                 asking.append((firm, spec.round_months * burn - cash))
         self.invested = 0.0
         if not asking or not self.world.on("funding"):
@@ -169,9 +170,9 @@ class Investors(EconomicAgent):
 
 def sentiment_step(sentiment: float, downstream: float, upstream: float, spec: InvestorsSpec) -> float:
     """Return next month's sentiment: surprises move it, levels do not; kept in [0.3, 2]."""
-    bounded = [min(max(surprise, -0.3), 0.3) for surprise in (downstream, upstream)]
+    bounded = [between(surprise, -0.3, 0.3) for surprise in (downstream, upstream)]
     moved = sentiment + spec.reaction_downstream * bounded[0] + spec.reaction_upstream * bounded[1]
-    return min(max(moved - spec.reversion * (sentiment - 1.0), 0.3), 2.0)
+    return between(moved - spec.reversion * (sentiment - 1.0), 0.3, 2.0)
 
 
 def annuity(growth: float, growth_fade: float, discount_rate: float) -> float:

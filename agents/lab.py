@@ -28,6 +28,7 @@ class LabModel:
         "_priced",
         "next_scale",
         "opening_blend",
+        "opening_price",
         "premium",
         "quality",
         "scale",
@@ -40,6 +41,7 @@ class LabModel:
 
     def __init__(self, spec: LabModelSpec) -> None:
         self.spec = spec
+        self.opening_price = TokenPrice(spec.price_input, spec.price_cached, spec.price_output)
         self.quality = spec.quality
         self.scale = self.next_scale = 1.0
         self._priced = 0.0
@@ -54,14 +56,22 @@ class LabModel:
     def price(self) -> TokenPrice:
         """List price now, USD per Mtok by class."""
         if self._priced != self.scale:
-            s, scale = self.spec, self.scale
-            self._price = TokenPrice(s.price_input * scale, s.price_cached * scale, s.price_output * scale)
-            self._priced = scale
+            self._price = self.opening_price.times(self.scale)
+            self._priced = self.scale
         return self._price
 
 
 class Lab(Firm):
     """A model lab with a large and a small model."""
+
+    __slots__ = (
+        "_next_quality", "_spent_on_next", "_war", "all_in_cost", "cloud_shares", "developed", "efficiency",
+        "final_run_cost", "free_served", "free_service", "gap", "hours_needed", "hours_used", "in_war", "models",
+        "months_since_release", "open_weights", "opening_revenue", "rent_paid", "sales_share", "served", "service",
+        "serving", "share_history", "theoretical_revenue", "tokens", "training_budget", "training_hours",
+        "training_plan", "training_planned", "war_aim", "war_months",
+    )  # fmt: skip
+    """More than 30, beyond which Python 3.11 does not find methods fast (`Firm`)."""
 
     def __init__(self, world: World, firm_id: str, spec: LabSpec) -> None:
         super().__init__(world, firm_id, tier="labs", region=spec.region, group=spec.group)
@@ -178,11 +188,13 @@ class Lab(Firm):
     def plan_prices(self) -> None:
         """Decide next prices on long-run marginal cost: the rule, or the war; a price point is not cut in peace."""
         spec = self.spec
+        substitution, market_elasticity, entrant = spec.substitution, spec.market_elasticity, spec.entrant_cost_ratio
         self._update_war()
+        speed = 0.7 if self._war else spec.price_speed
         for size, model in self.models.items():
             model.unit_cost = self.world.token_cost(self.agent_id, size)
-            elasticity = own_elasticity(model.share, spec.substitution, spec.market_elasticity)
-            target = target_price(model.unit_cost, elasticity, spec.entrant_cost_ratio)
+            elasticity = own_elasticity(model.share, substitution, market_elasticity)
+            target = target_price(model.unit_cost, elasticity, entrant)
             floor = 0.8 * model.unit_cost
             if self._war:
                 rival = self.world.rival_price(self.agent_id, size)
@@ -190,9 +202,8 @@ class Lab(Firm):
             clearing = 1.0 - self.service if self.world.on("service_scarcity") else 0.0
             model.premium = adjusted_premium(model.premium, clearing, 0.3)
             now = model.opening_blend * model.scale
-            speed = 0.7 if self._war else spec.price_speed
             price = adjusted_price(now, target, model.premium, speed, floor)
-            if spec.price_point and size == "large" and not self._war and self.world.on("price_point"):
+            if size == "large" and spec.price_point and not self._war and self.world.on("price_point"):
                 price = max(now, price)
             model.next_scale = price / model.opening_blend if model.opening_blend > 0.0 else 1.0
 

@@ -4,6 +4,8 @@ Nothing here holds a margin: what a firm earns follows from its share, two subst
 parameters, the speed at which prices move, and whether capacity binds.
 """
 
+from agents.bounds import at_least, at_most
+
 ELASTICITY_SAFETY = 0.1
 """Below 1 + this own elasticity the mark-up formula has no finite answer and the limit price rules."""
 
@@ -22,14 +24,14 @@ def target_price(unit_cost: float, elasticity: float, entrant_cost_ratio: float)
     entry_price = unit_cost * entrant_cost_ratio
     if elasticity <= 1.0 + ELASTICITY_SAFETY:
         return entry_price
-    return min(unit_cost * elasticity / (elasticity - 1.0), entry_price)
+    return at_most(unit_cost * elasticity / (elasticity - 1.0), entry_price)
 
 
 def adjusted_price(price: float, target: float, premium: float, speed: float, floor: float) -> float:
     """Move last month's `price` a fraction `speed` towards max(target (1 + premium), floor)."""
-    return (1.0 - speed) * price + speed * max(target * (1.0 + premium), floor)
+    return (1.0 - speed) * price + speed * at_least(target * (1.0 + premium), floor)
 
 
 def adjusted_premium(premium: float, clearing_premium: float, speed: float) -> float:
     """Let the scarcity premium approach the one that would clear the market (zero when capacity is free)."""
-    return premium + speed * (max(clearing_premium, 0.0) - premium)
+    return premium + speed * (at_least(clearing_premium, 0.0) - premium)

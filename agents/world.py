@@ -29,6 +29,11 @@ class TokenPrice(NamedTuple):
         """Return the price of a Mtok of traffic with these shares of input, cached and output tokens."""
         return mix[0] * self.input + mix[1] * self.cached + mix[2] * self.output
 
+    def times(self, factor: float) -> "TokenPrice":
+        """Return the price of every class times a factor."""
+        fresh, cached, output = self
+        return TokenPrice(fresh * factor, cached * factor, output * factor)
+
 
 class TokenOffer(NamedTuple):
     """Tokens of one model size for sale: by its lab, or by a host of its open weights."""

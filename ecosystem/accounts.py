@@ -52,7 +52,8 @@ SERVICES: dict[tuple[str, str], Definition] = {
 
 def finality() -> Finality:
     """Return `SERVICES` and, as services, the kinds of payment that registered ways of earning brought with them."""
-    return {**{(source, kind.name): "services" for source in FINAL_SOURCES for kind in _own_kinds()}, **SERVICES}
+    own = _own_kinds()
+    return {**{(source, kind.name): "services" for source in FINAL_SOURCES for kind in own}, **SERVICES}
 
 
 def _own_kinds() -> list[Kind]:

@@ -97,7 +97,7 @@ class Cover:
 
 
 @dataclass(frozen=True, slots=True)
-class _Chain:
+class Coloured:
     """The coloured accounts of a window: F nodes (firms or groups) and S sources.
 
     `pool` (F,): a node's money, USD; `retained` (F,): what it did not pay out; `colour` (F, S): share of
@@ -119,13 +119,16 @@ class _Chain:
     rows: NDArray[np.bool_]
 
 
-def follow_the_dollar(flows: Flows, *, consolidate: bool = False, by_firm: bool = False) -> DollarTable:
+def follow_the_dollar(
+    flows: Flows, *, consolidate: bool = False, by_firm: bool = False, coloured: Coloured | None = None
+) -> DollarTable:
     """Attribute every dollar that sources put in to where it ends.
 
     `consolidate` merges the firms of a group into one and drops their internal transfers; a group that spans
-    tiers is of tier "integrated". `by_firm` puts firms (or groups) in the place of tiers.
+    tiers is of tier "integrated". `by_firm` puts firms (or groups) in the place of tiers. `coloured`: what `colour`
+    returned for the same, where it was asked before.
     """
-    chain = _colour(flows, consolidate)
+    chain = coloured or colour(flows, consolidate=consolidate)
     owner = chain.names if by_firm else chain.tiers
     payer = chain.node[flows.payer]
     leaves = chain.rows & (chain.node[flows.payee] < 0)
@@ -141,7 +144,12 @@ def follow_the_dollar(flows: Flows, *, consolidate: bool = False, by_firm: bool 
 
 
 def cents_per_final_dollar(
-    flows: Flows, final: Finality, definition: Definition = "services", *, consolidate: bool = False
+    flows: Flows,
+    final: Finality,
+    definition: Definition = "services",
+    *,
+    consolidate: bool = False,
+    coloured: Coloured | None = None,
 ) -> dict[str, float]:
     """Cents of a dollar of final demand that each tier keeps.
 
@@ -149,7 +157,7 @@ def cents_per_final_dollar(
     buy-backs) or as tax on their profit. The rest of the dollar passes through: to staff, wafers,
     power, lenders and so on.
     """
-    table = follow_the_dollar(flows, consolidate=consolidate)
+    table = follow_the_dollar(flows, consolidate=consolidate, coloured=coloured)
     cents: dict[str, float] = {}
     for (tier, end), value in table.of_final_dollar(final, definition).items():
         cents[tier] = cents.get(tier, 0.0) + (value if end in KEPT else 0.0)
@@ -162,6 +170,7 @@ def final_demand_cover(
     *,
     of: Literal["money", "revenue"] = "money",
     consolidate: bool = False,
+    coloured: Coloured | None = None,
 ) -> dict[str, Cover]:
     """Share of each tier that final demand pays through the chain, against all other sources.
 
@@ -169,7 +178,7 @@ def final_demand_cover(
     spending stands on final demand. `of="revenue"`: of its operating revenue, whose colours are those of the
     buyers' money. Tiers with nothing in the window are left out.
     """
-    chain = _colour(flows, consolidate)
+    chain = coloured or colour(flows, consolidate=consolidate)
     tiers = tuple(dict.fromkeys(chain.tiers))
     member = np.array([[float(tier == own) for own in chain.tiers] for tier in tiers])
     member = member.reshape(len(tiers), len(chain.tiers))
@@ -204,7 +213,7 @@ def _is_final(sources: Iterable[tuple[str, str]], final: Finality, definition: D
     return np.array([final.get(source) in wide for source in sources], dtype=np.bool_)
 
 
-def _coloured_revenue(flows: Flows, chain: _Chain) -> Floats:
+def _coloured_revenue(flows: Flows, chain: Coloured) -> Floats:
     """Operating revenue of each node by source, USD, shape (F, S)."""
     payer, payee = chain.node[flows.payer], chain.node[flows.payee]
     sales = chain.rows & flows.operating & (payee >= 0)
@@ -214,7 +223,7 @@ def _coloured_revenue(flows: Flows, chain: _Chain) -> Floats:
     return direct + between @ chain.colour
 
 
-def _colour(flows: Flows, consolidate: bool) -> _Chain:
+def colour(flows: Flows, *, consolidate: bool = False) -> Coloured:
     """Mix the money of the window: solve pool x colour = injected + (payments between nodes)' x colour."""
     node, names, tiers = _nodes(flows, consolidate)
     count = len(names)
@@ -243,7 +252,7 @@ def _colour(flows: Flows, consolidate: bool) -> _Chain:
     system = np.diag(pool[reached]) - between[np.ix_(reached, reached)].T
     colour[reached] = np.linalg.solve(system, injected[reached])
     retained = np.maximum(received - paid, 0.0)
-    return _Chain(names, tiers, sources, pool, retained, colour, dollars, node, source, rows)
+    return Coloured(names, tiers, sources, pool, retained, colour, dollars, node, source, rows)
 
 
 def _nodes(flows: Flows, consolidate: bool) -> tuple[Ints, tuple[str, ...], tuple[str, ...]]:

@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from agents.bounds import at_most
 from agents.world import ChipQuote
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ChipMarket:
             newest = max(line.mix(self.chain.month).items(), key=lambda pair: pair[1])[0]
             accelerator = line.products[newest].accelerator
             performance, kilowatt = self.chain.performance[accelerator], self.chain.kilowatts[accelerator]
-            self.quotes[region] = ChipQuote(price, min(lead, 24.0), accelerator, performance, kilowatt)
+            self.quotes[region] = ChipQuote(price, at_most(lead, 24.0), accelerator, performance, kilowatt)
 
     def split(self, buyer: str, region: str, size: float) -> dict[str, float]:
         """Split an order by habit and relative price.

@@ -56,7 +56,7 @@ class ConsumerMarket:
 
     def list_options(self) -> None:
         """Fill the table of options with the terms of all tiers; their number never changes."""
-        self.options: list[tuple[App, str, TierSpec]] = [(a, n, t) for a in self.apps for n, t in a.tiers]
+        self.options: list[tuple[App, str, TierSpec]] = [(a, n, t) for a in self.apps for n, t in a.spec.tiers.items()]
         self._slices = {i: slice(first, first + len(self.chain.apps[i].tiers)) for i, first in self.first.items()}
         self._quota = np.array([t.quota if t.quota is not None else math.inf for _, _, t in self.options])
         self._overage = np.array([OVERAGE[t.overage] for _, _, t in self.options], dtype=np.intp)
@@ -88,7 +88,7 @@ class ConsumerMarket:
         opened = [(a.spec.users, a.spec.payers) if a.alive else (0.0, 0.0) for a in self.apps]
         users, payers = np.array(opened).T
         fitted = fit_opening(self.consumers.law, self.offers(), users, payers).paid_extras
-        free = {a.agent_id for a in self.apps if any(t.price <= 0.0 for _, t in a.tiers)}
+        free = {a.agent_id for a in self.apps if not all(tier.paid for tier in a.tiers)}
         return {
             a.agent_id: extras
             for a, extras, stated in zip(self.apps, fitted.tolist(), payers.tolist(), strict=True)
@@ -145,13 +145,12 @@ class ConsumerMarket:
         eligible = app.spec.eligible
         available = app.available if app.alive else 0.0
         available_paid = available if app.sells_subscriptions else 0.0
-        for name, tier in app.tiers:
-            paid = tier.price > 0.0
+        for name, paid, model, _ in app.tiers:
             shows_ads = not (paid and free_only)
             service = app.service if hosted else lab.service if paid else lab.free_service
             terms += (
                 app.fees[name],
-                self.chain.tokens.quality(app, app.model_of(tier)),
+                self.chain.tokens.quality(app, model),
                 load if shows_ads else 0.0,
                 disclosed if shows_ads else 0.0,
                 eligible,
@@ -196,7 +195,7 @@ class ConsumerMarket:
             shown=(self._free if free_only else every)["eligible"][place],
             fees=every["fees"][place],
             metered=every["overage"][place],
-            quality=self.chain.tokens.quality(app, app.model_of(app.tiers[0][1])),
+            quality=self.chain.tokens.quality(app, app.tiers[0].model),
             trust=self._trust[place],
         )
 

@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from agents.bounds import at_least, at_most
 from agents.expectations import coloured
 from agents.firm import Firm
 from agents.investors import annuity, efficiency_news, sentiment_step
@@ -23,6 +24,7 @@ class Equity:
         self.chain = chain
         self.belief: dict[str, float] = dict.fromkeys(chain.firms, 1.0)
         self.reaction: dict[str, float] = {}
+        self._views = {r: (each.growth_fade, each.discount_rate) for r, each in chain.spec.investors.items()}
 
     def update_sentiment(self, downstream: float, upstream: float) -> None:
         """Move sentiment, which all regions share, with the surprises of last month: the mean of their reactions."""
@@ -36,14 +38,14 @@ class Equity:
         """Circular finance: chipmakers put a share of profit as equity into customers without an owner behind them."""
         chain = self.chain
         customers = [
-            (firm, max(firm.smoothed_revenue, 1.0))
+            (firm, at_least(firm.smoothed_revenue, 1.0))
             for firm in (*chain.labs.values(), *chain.clouds.values())
             if firm.alive and not chain.funded_by_group(firm.agent_id)
         ]
         total = math.fsum([size for _, size in customers])
         for maker in chain.chipmakers.values():
-            budget = maker.spec.circular_share * max(maker.smoothed_gross, 0.0)
-            budget = min(budget, 0.5 * maker.cash)
+            budget = maker.spec.circular_share * at_least(maker.smoothed_gross, 0.0)
+            budget = at_most(budget, 0.5 * maker.cash)
             if budget <= 0.0:
                 continue
             for firm, size in customers:
@@ -63,11 +65,9 @@ class Equity:
             firm.value = self._fundamental(firm) * belief if firm.alive else 0.0
 
     def _fundamental(self, firm: Firm) -> float:
-        profit = MATURE_SHARE * max(firm.smoothed_gross, 0.1 * firm.smoothed_revenue)
-        growth = min(coloured(max(firm.revenue_growth, -0.03), self.chain.sentiment), 0.06)
-        views = self.chain.spec.investors[firm.region]
-        own = profit * annuity(growth, views.growth_fade, views.discount_rate)
-        return own + self._other_pool(firm)
+        profit = MATURE_SHARE * at_least(firm.smoothed_gross, 0.1 * firm.smoothed_revenue)
+        growth = at_most(coloured(at_least(firm.revenue_growth, -0.03), self.chain.sentiment), 0.06)
+        return profit * annuity(growth, *self._views[firm.region]) + self._other_pool(firm)
 
     def _other_pool(self, firm: Firm) -> float:
         """Return the worth of the other business of a cloud's owner."""
@@ -84,6 +84,6 @@ class Equity:
                 continue
             ai_share = 1.0 - self._other_pool(firm) / value
             views = self.chain.spec.investors[firm.region]
-            factor = efficiency_news(firm.tier, saving, ai_share, max(firm.revenue_growth, 0.0), views)
+            factor = efficiency_news(firm.tier, saving, ai_share, at_least(firm.revenue_growth, 0.0), views)
             self.belief[firm_id] *= factor
             self.reaction[firm_id] = factor - 1.0

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from agents.bounds import at_least, at_most
 from agents.cloud import HOURS
 
 if TYPE_CHECKING:
@@ -60,13 +61,13 @@ class HoursMarket:
             spot = math.fsum(asked.values())
             committed = math.fsum(c.hours for c in cloud.contracts.values())
             capacity = cloud.capacity if cloud.alive else 0.0
-            room = max(capacity - committed, 0.0)
-            ratio = min(1.0, room / spot) if spot > 0.0 else 1.0
+            room = at_least(capacity - committed, 0.0)
+            ratio = at_most(1.0, room / spot) if spot > 0.0 else 1.0
             self.granted[cloud_id] = {buyer: hours * ratio for buyer, hours in asked.items()}
             cloud.hours_asked = committed + spot
-            cloud.hours_sold = min(committed, capacity) + spot * ratio
+            cloud.hours_sold = at_most(committed, capacity) + spot * ratio
             cloud.utilisation = cloud.hours_sold / capacity if capacity > 0.0 else 0.0
-            cloud.delivered = min(1.0, capacity / committed) if committed > 0.0 else 1.0
+            cloud.delivered = at_most(1.0, capacity / committed) if committed > 0.0 else 1.0
             cloud.quote_spot()
         self._bill()
 
@@ -114,13 +115,13 @@ class HoursMarket:
             if not cloud.spec.overflow or not cloud.alive:
                 continue
             own = cloud.capacity - cloud.overflow.hours
-            short = max(cloud.demand.forecast(1.0) - own, 0.0)
+            short = at_least(cloud.demand.forecast(1.0) - own, 0.0)
             total = math.fsum(cloud.spec.overflow.values())
             for reseller, value in sorted(cloud.spec.overflow.items()):
                 seller = chain.clouds[reseller]
                 if seller.alive:
                     booked = self._booked(seller, cloud_id)
-                    seller.request_contract(cloud_id, max(short * value / total, booked))
+                    seller.request_contract(cloud_id, at_least(short * value / total, booked))
 
     def _booked(self, seller: "Cloud", customer: str) -> float:
         """Return the hours that a customer takes of what a reseller had on order for it at the opening."""
@@ -130,7 +131,7 @@ class HoursMarket:
             v for c in self.chain.spec.cloud.values() for s, v in c.overflow.items() if s == seller.agent_id
         )
         mine = self.chain.spec.cloud[customer].overflow[seller.agent_id] / booked
-        grown = max(seller.size - seller.opening_size, 0.0) * HOURS
+        grown = at_least(seller.size - seller.opening_size, 0.0) * HOURS
         return self.opening_overflow[customer, seller.agent_id] + seller.spec.presold * mine * grown
 
     def commit_overflow(self) -> None:

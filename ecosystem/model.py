@@ -383,10 +383,14 @@ class ValueChain(WorldView, mesa.Model):
 
     def spread_efficiency(self, shock: EfficiencyShock) -> None:
         """Let other labs close a part of the gap to a published saving."""
-        gaps = self._gaps.setdefault(id(shock), {lab: math.log(shock.saving) for lab in self.labs if lab != shock.lab})
+        gaps = self._gaps.get(id(shock))
+        if gaps is None:
+            published = math.log(shock.saving)
+            gaps = self._gaps[id(shock)] = {lab: published for lab in self.labs if lab != shock.lab}
+        diffusion = shock.diffusion
         for lab, gap in gaps.items():
-            self.labs[lab].efficiency *= math.exp(shock.diffusion * gap)
-            gaps[lab] = gap * (1.0 - shock.diffusion)
+            self.labs[lab].efficiency *= math.exp(diffusion * gap)
+            gaps[lab] = gap * (1.0 - diffusion)
 
     def open_trends(self) -> None:
         """Start investors' expectations of final demand and chip sales from the opening."""

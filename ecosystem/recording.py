@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from agents.app import App
+from agents.bounds import at_least
 from agents.chipmaker import Chipmaker
 from agents.cloud import Cloud
 from agents.firm import TIERS, Firm, months_left
@@ -124,7 +125,7 @@ def _app(firm: App) -> tuple[float, ...]:
         firm.trust,
         usage.users,
         usage.payers,
-        usage.paid_leavers / max(usage.payers + usage.paid_leavers, 1.0),
+        usage.paid_leavers / at_least(usage.payers + usage.paid_leavers, 1.0),
         usage.queries,
         firm.ad_load,
         firm.trust,

@@ -72,9 +72,9 @@ class Serving:
         fresh, cached, answer = chain.tokens.app_mix(app)
         tokens: dict[tuple[LargeOrSmall, bool], Mtok] = {}
         queries = chain.consumer_queries(app.agent_id)
-        for (_, tier), number in zip(app.tiers, queries, strict=True):
-            mtok = tokens.setdefault((app.model_of(tier), tier.price > 0.0), [0.0, 0.0, 0.0])
-            factor = number * tier.tokens / 1e6
+        for (_, paid, model, each), number in zip(app.tiers, queries, strict=True):
+            mtok = tokens.setdefault((model, paid), [0.0, 0.0, 0.0])
+            factor = number * each / 1e6
             mtok[0] += factor * fresh
             mtok[1] += factor * cached
             mtok[2] += factor * answer

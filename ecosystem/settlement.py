@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from agents.app import App
+from agents.bounds import at_least, at_most
 from agents.cloud import Cloud
 from agents.firm import Firm
 from agents.lab import Lab
@@ -132,19 +133,19 @@ class Settlement:
         if got <= 0.0:
             return 1.0
         lent = self.chain.serving.lent(lab.hours_used)
-        return min(max(lab.hours_used - lent, 0.0) / got, 1.0)
+        return at_most(at_least(lab.hours_used - lent, 0.0) / got, 1.0)
 
     def _close(self) -> None:
         """Pay arrears, taxes and owners; find out who fails."""
         chain = self.chain
-        spec = chain.spec.market
+        tax_rate = chain.spec.market.tax_rate
         debtors = chain.ledger.debtors
         for firm in chain.firms.values():
             if not firm.alive:
                 continue
             if firm.agent_id in debtors:
                 chain.ledger.settle_arrears(firm.agent_id)
-            firm.close_books(spec.tax_rate)
+            firm.close_books(tax_rate)
             self._pay_out(firm)
         if chain.on("failure"):
             debtors = chain.ledger.debtors

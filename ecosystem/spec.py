@@ -139,10 +139,17 @@ class Spec(Parameters):
         return _arrived, (self.model_dump_json(), dict(self.modules))
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> "Spec":
-        """Return a copy with values set by dotted path; SpecError for an unknown path or a value that is refused."""
+        """Return a copy with values set by dotted path; SpecError for an unknown path or a value that is refused.
+
+        Parts that no path leads through are this scenario's own: they are frozen, and were checked by themselves
+        when they were made. What holds across parts is checked anew, and all that is of own kinds, whose files may
+        have changed since.
+        """
         if not overrides:
             return self
-        data = self.model_dump(exclude_unset=False)
+        data = dict(vars(self))
+        for name in type(self).model_fields.keys() - Spec.model_fields.keys():
+            data[name] = {key: row.model_dump() for key, row in data[name].items()}
         data |= {
             name: {} for name in own_kinds() if name not in data and any(p.startswith(f"{name}.") for p in overrides)
         }
@@ -413,6 +420,13 @@ def _merged(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def _opened(part: Any) -> Any:
+    """Return a table or a part of a scenario as a new table, whose values are as they were; a value as it is."""
+    if isinstance(part, BaseModel):
+        return dict(vars(part))
+    return dict(part) if isinstance(part, dict) else part
+
+
 def _set_path(data: dict[str, Any], path: str, value: Any, spec: Spec) -> None:
     """Set one dotted path in plain data; it must exist, or be an optional key of an open table."""
     parts = path.split(".")
@@ -421,6 +435,7 @@ def _set_path(data: dict[str, Any], path: str, value: Any, spec: Spec) -> None:
         if not isinstance(place, dict) or part not in place:
             known = list(place) if isinstance(place, dict) else []
             raise SpecError(f"{path}: unknown key {'.'.join(parts[: i + 1])!r}{nearest(part, known)}")
+        place[part] = _opened(place[part])
         place = place[part]
     if not isinstance(place, dict):
         raise SpecError(f"{path}: {'.'.join(parts[:-1])!r} is a value, not a table")

@@ -1,6 +1,8 @@
 """Checks of a scenario that look beyond one value: tables of amounts, and the cards that it names."""
 
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -12,17 +14,37 @@ if TYPE_CHECKING:
 
 _NUMBERS = (int, float)
 _NODES = (dict, BaseModel)
+_SINGLE = (bool, int, float, str, NoneType)
 
 
 def check_amounts(node: Any, path: str = "") -> None:
     """Refuse a negative amount in any table of numbers (fleets, purchases, shares by firm); ValueError."""
-    table = isinstance(node, dict)
-    for name, value in (node if table else vars(node)).items():
+    if not isinstance(node, dict):
+        part: type[BaseModel] = type(node)
+        for name in _wide_fields(part):
+            value = getattr(node, name)
+            if isinstance(value, _NODES):
+                check_amounts(value, _joined(path, name))
+        return
+    for name, value in node.items():
         if isinstance(value, _NUMBERS):
-            if table and value < 0.0:
+            if value < 0.0:
                 raise ValueError(f"{_joined(path, name)}: {value:g} is negative; amounts in this table are 0 or more")
         elif value is not None and not isinstance(value, str) and isinstance(value, _NODES):
             check_amounts(value, _joined(path, name))
+
+
+@cache
+def _wide_fields(part: type[BaseModel]) -> tuple[str, ...]:
+    """Return the fields of a part of a scenario that may hold more than a single value, such as a table."""
+    return tuple(name for name, field in part.model_fields.items() if not _is_single(field.annotation))
+
+
+def _is_single(annotation: Any) -> bool:
+    """Return whether only numbers, texts, switches and None are of a type."""
+    if get_origin(annotation) in (Union, UnionType):
+        return all(_is_single(each) for each in get_args(annotation))
+    return annotation in _SINGLE or get_origin(annotation) is Literal
 
 
 def _joined(path: str, name: str) -> str:

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from agents.lab import SIZES, Lab
-from agents.world import LargeOrSmall, SupplyQuotes, TokenOffer, TokenPrice
+from agents.world import LargeOrSmall, SupplyQuotes, TokenOffer
 from ecosystem.supply_catalogue import SupplyCatalogue
 from ecosystem.token_costs import NEVER, Hours, dot
 from ecosystem.view import COMPARABLE
@@ -97,9 +97,7 @@ class TokenMarket:
     def _hosted(self, cloud: str, lab: str, host: "HostedModel") -> TokenOffer:
         size = host.spec.model
         owner = self.chain.labs[lab].models[size]
-        s = owner.spec
-        price = TokenPrice(s.price_input * host.scale, s.price_cached * host.scale, s.price_output * host.scale)
-        return TokenOffer(cloud, lab, size, price, owner.quality, 1.0)
+        return TokenOffer(cloud, lab, size, owner.opening_price.times(host.scale), owner.quality, 1.0)
 
     def cost(self, lab: str, size: LargeOrSmall, mix: tuple[float, float, float]) -> float:
         """Return the long-run marginal cost of a Mtok of traffic: kernel hours, reserve and peak, rent paid."""
@@ -181,8 +179,8 @@ class TokenMarket:
         """Return (input, cached, output) tokens of one query of an app."""
         spec = app.spec
         scale = app.token_scale * self.chain.token_growth
-        prompt = spec.input_tokens * scale
-        return (prompt * (1.0 - spec.cached_share), prompt * spec.cached_share, spec.output_tokens * scale)
+        prompt, cached = spec.input_tokens * scale, spec.cached_share
+        return (prompt * (1.0 - cached), prompt * cached, spec.output_tokens * scale)
 
     def transfer_price(self, app: "App", lab: str, size: LargeOrSmall, mix: tuple[float, float, float]) -> float:
         """Return what an app pays its own group's lab for tokens: cost, list price, or between."""

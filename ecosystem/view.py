@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agents.bounds import at_least, at_most
 from agents.world import AdSale, ChipQuote, LargeOrSmall, SupplyQuotes, TokenPrice
 
 if TYPE_CHECKING:
@@ -175,14 +176,14 @@ class WorldView:
             return 0.0
         if group in self.rich:
             left = self.group_left.get(group, 0.0)
-            given = amount if investment else min(amount, left)
+            given = amount if investment else at_most(amount, left)
             self.group_left[group] = left if investment else left - given
             return self.ledger.pay(f"parents.{group}", firm, "parent_funding", given) if given > 0.0 else 0.0
         if group not in self.pooled:
             return 0.0
         lacking = amount
         for member in self.members[group]:
-            given = min(lacking, 0.9 * member.cash) if member.alive and member.agent_id != firm else 0.0
+            given = at_most(lacking, 0.9 * member.cash) if member.alive and member.agent_id != firm else 0.0
             if given > 0.0:
                 lacking -= self.ledger.pay(member.agent_id, firm, "group_funding", given)
         return amount - lacking
@@ -292,7 +293,7 @@ class WorldView:
 
     def size_ratio(self, cloud: str) -> float:
         """Return a cloud's fleet over that of the opening."""
-        return self.clouds[cloud].size / max(self.clouds[cloud].opening_size, 1e-9)
+        return self.clouds[cloud].size / at_least(self.clouds[cloud].opening_size, 1e-9)
 
     def size_growth(self, cloud: str) -> float:
         """Return a cloud's fleet over that of last month."""

@@ -140,13 +140,13 @@ def _weights(chain: "ValueChain", app: "App") -> list[float]:
             price[size] = lab.models[size].price.blend(mix)
         else:
             price[size] = chain.token_cost(lab.agent_id, size)
-    return [tier.tokens * price[app.model_of(tier)] / price["small"] for _, tier in app.tiers]
+    return [tier.tokens * price[tier.model] / price["small"] for tier in app.tiers]
 
 
 def _split(chain: "ValueChain", app: "App", cost: float) -> tuple[float, float]:
     """Split the month's compute cost over payers and free users by what their queries weigh."""
     weighed = [q * w for q, w in zip(chain.consumer_queries(app.agent_id), _weights(chain, app), strict=True)]
-    paid = math.fsum(w for w, (_, tier) in zip(weighed, app.tiers, strict=True) if tier.price > 0.0)
+    paid = math.fsum(w for w, tier in zip(weighed, app.tiers, strict=True) if tier.paid)
     total = math.fsum(weighed)
     share = paid / total if total > 0.0 else 0.0
     return cost * share, cost * (1.0 - share)
@@ -159,8 +159,8 @@ def _deciles(chain: "ValueChain", app: str, compute: Floats) -> Floats:
     table = market.consumers.usage_table()
     part = market.slice(app)
     users, queries = table.users[:, part], table.queries[:, part]
-    paid = np.array([tier.price > 0.0 for _, tier in agent.tiers])
-    fees = np.array([agent.fees[name] for name, _ in agent.tiers]) * paid
+    paid = np.array([tier.paid for tier in agent.tiers])
+    fees = np.array([agent.fees[tier.name] for tier in agent.tiers]) * paid
     streams, ads = agent.books.streams, agent.ways.get("ads")
     shown = np.where(paid & bool(getattr(ads, "free_only", True)), 0.0, 1.0)
     revenue = _spread(users * fees, streams.get("subscriptions", 0.0))

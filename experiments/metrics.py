@@ -238,7 +238,7 @@ def _first_profit(chain: "ValueChain", categories: Sequence[str], users: float) 
     """Return the month from which an app of some categories first earned three months on end, infinity for none."""
     first = math.inf
     for app_id, app in chain.apps.items():
-        free = any(tier.price <= 0.0 for _, tier in app.tiers)
+        free = not all(tier.paid for tier in app.tiers)
         if app.spec.category not in categories or not free or app.spec.users < users:
             continue
         profit = chain.recorder.of(app_id, "operating_profit") > 0.0

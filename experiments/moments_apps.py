@@ -34,7 +34,7 @@ def quota_hit(chain: "ValueChain", app: str, tier: str) -> float:
     """Return the share of a tier's users who reach the quota, in the last month."""
     agent = chain.apps[app]
     market = chain.consumer_markets[agent.region]
-    place = {name: i for i, (name, _) in enumerate(agent.tiers)}[tier]
+    place = [each.name for each in agent.tiers].index(tier)
     return float(market.consumers.quota_hit()[market.slice(app)][place])
 
 

@@ -116,14 +116,15 @@ def window(months: int, *, whole: bool = False) -> slice:
 def tier_figures(run: "RunResult", *, whole: bool = False) -> dict[str, TierFigures]:
     """Return the figures of every tier over the last year, or over the whole run."""
     from ecosystem.accounts import finality
-    from ecosystem.attribution import cents_per_final_dollar, final_demand_cover
+    from ecosystem.attribution import cents_per_final_dollar, colour, final_demand_cover
     from ecosystem.network import concentration
 
     span = window(run.months, whole=whole)
     flows = run.flows_of(span).summed()
     final = finality()
-    cents = cents_per_final_dollar(flows, final)
-    cover = final_demand_cover(flows, final, of="revenue")
+    coloured = colour(flows)
+    cents = cents_per_final_dollar(flows, final, coloured=coloured)
+    cover = final_demand_cover(flows, final, of="revenue", coloured=coloured)
     shares = concentration(flows)
     failed = {firm for _, firm in run.failures}
     result = {}

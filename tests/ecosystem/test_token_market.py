@@ -123,7 +123,7 @@ def test_the_model_that_is_paid_for_is_the_one_that_answers(small: bool) -> None
     chain = opened(mechanisms__free_on_small=small)
     app, market, models = chain.apps["search"], chain.consumer_markets["west"], chain.labs["frontier"].models
     free: LargeOrSmall = "small" if small else "large"
-    assert [name for name, _ in app.tiers] == ["free", "pro"]
+    assert [tier.name for tier in app.tiers] == ["free", "pro"]
     assert app.spec.tiers["free"].model == "small"
     assert {size for size, paid in chain.serving.app_tokens["search"] if not paid} == {free}
     assert market.offers().quality[market.slice("search")][0] == models[free].quality
