@@ -173,6 +173,13 @@ class CalibrationResult:
         return calibration_report(self).write(path)
 
 
+def at_estimates(path: str | Path) -> "Callable[[Spec], Spec]":
+    """Return what sets a scenario to the estimates of a saved calibration; UserError if it is none."""
+    result = CalibrationResult.load(path)
+    free, values = free_parameters(result.scenario), {each.name: each.value for each in result.estimates}
+    return lambda spec: spec.with_overrides(overrides(spec, values, free))
+
+
 @cache
 def free_parameters(scenario: str = "2025") -> tuple[Free, ...]:
     """Return the free parameters with the ranges that they declare; UserError where one has none."""

@@ -39,6 +39,9 @@ what the scenarios ship. What else was decided:
   prices of 2025. Its level is fitted to paid conversion (F-A13), what single apps deviate to their payers
   (`paid_extras`), after the calibration anew.
 
+- An estimate may be at the end of its range because it makes up for what the model lacks. What the estimates do to
+  facts that they were not fitted to, `watersellers validate --estimates experiments/evidence/calibration.toml` shows.
+
 The table says what the scenarios use now."""
 
 

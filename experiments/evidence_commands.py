@@ -34,6 +34,7 @@ def command_validate(
     robustness: Flag = False,
     store: Path | None = None,
     points: int | None = None,
+    estimates: Path | None = None,
     workers: int | None = None,
     out: Path | None = None,
     docs: Path | None = None,
@@ -56,6 +57,9 @@ def command_validate(
         Robustness store; by default the shipped one of 2025, results/robustness-SCENARIO of others.
     points
         Points of the Latin hypercube of --robustness; 100 by default.
+    estimates
+        A result of `watersellers calibrate` (TOML): the scoreboard at its estimates in place of the shipped values,
+        which shows what they do to the facts that they were not fitted to.
     workers
         Processes; as many as processors by default.
     out
@@ -68,6 +72,8 @@ def command_validate(
 
     if points is not None and not robustness:
         raise UserError("--points is the number of points of --robustness: give both")
+    if estimates is not None and (robustness or docs is not None):
+        raise UserError("--estimates goes neither with --robustness nor with --docs, which are of the shipped values")
     if out is not None:
         check_file(out)
     if docs is not None:
@@ -75,7 +81,15 @@ def command_validate(
     with counting(show=sys.stderr.isatty()) as tell:
         if robustness:
             run_robustness(scenario, store, points=100 if points is None else points, workers=workers, progress=tell)
-        board = validate(scenario, seeds=seeds, quick=quick, robustness_store=store, workers=workers, progress=tell)
+        board = validate(
+            scenario,
+            seeds=seeds,
+            quick=quick,
+            robustness_store=store,
+            estimates=estimates,
+            workers=workers,
+            progress=tell,
+        )
     _show_board(board, as_json)
     if out is not None:
         board.to_html(out) if out.suffix == ".html" else board.save(out)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["TITLES", "Scoreboard", "validate"]
 
 Progress = Callable[[int, int], None]
+Change = Callable[["Spec"], "Spec"]
 QUICK_SEEDS = 5
 FEWEST_SEEDS = 30
 """Replicates of a scoreboard that is to be quoted."""
@@ -115,6 +116,7 @@ def validate(
     seeds: int | None = None,
     quick: bool = False,
     robustness_store: str | Path | None = None,
+    estimates: str | Path | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Scoreboard:
@@ -122,9 +124,11 @@ def validate(
 
     `seeds`: replicates of every world, 30 by default. `quick`: five of them, and neither the limit tests nor the
     refits of the kernel. `robustness_store`: what `watersellers validate --robustness` wrote for the scenario; the
-    scenario's own by default. `workers`: processes; as many as processors where it pays. SpecError for a scenario that
-    cannot be run.
+    scenario's own by default. `estimates`: a saved calibration, at whose estimates all worlds are run in place of the
+    shipped values. `workers`: processes; as many as processors where it pays. SpecError for a scenario that cannot be
+    run.
     """
+    from experiments.calibration import at_estimates
     from experiments.fingerprint import fingerprint
     from experiments.robustness import robustness_rows
     from experiments.runs import resolved
@@ -133,12 +137,18 @@ def validate(
     count = seeds if seeds is not None else QUICK_SEEDS if quick else FEWEST_SEEDS
     if count < 2:
         raise UserError(f"a scoreboard needs at least two replicates, not {count}")
-    base = resolved(spec)
+    change: Change = _unchanged if estimates is None else at_estimates(estimates)
+    base = change(resolved(spec))
+    name = base.name if estimates is None else f"{base.name} at the estimates of {Path(estimates).name}"
     rows = [*limit_rows(quick=quick), *kernel_rows(quick=quick)]
-    rows += check_rows(base, range(count), workers=workers, progress=progress)
+    rows += check_rows(base, range(count), change=change, workers=workers, progress=progress)
     rows += robustness_rows(robustness_store, base)
     seconds = time.perf_counter() - started
-    return Scoreboard(base.name, count, fingerprint(), seconds, tuple(rows))
+    return Scoreboard(name, count, fingerprint(), seconds, tuple(rows))
+
+
+def _unchanged(spec: "Spec") -> "Spec":
+    return spec
 
 
 # --- rows that need no runs --------------------------------------------------------------------------------------
@@ -192,13 +202,15 @@ def check_rows(
     base: "Spec",
     replicates: Sequence[int],
     *,
+    change: Change = _unchanged,
     workers: int | None = None,
     progress: Progress | None = None,
     sections: Sequence[str] = SECTIONS,
 ) -> list[Row]:
-    """Run every world that the checks of some sections need and return their rows."""
+    """Run every world that the checks of some sections need, each changed by `change`, and return their rows."""
     checks = [(section, check) for section in SECTIONS if section in sections for check in load(section)]
-    values, problems = run_worlds(base, [c for _, c in checks], replicates, workers=workers, progress=progress)
+    asked = [check for _, check in checks]
+    values, problems = run_worlds(base, asked, replicates, change=change, workers=workers, progress=progress)
     return [_row_of(section, check, values, problems) for section, check in checks]
 
 
@@ -217,6 +229,7 @@ def run_worlds(
     checks: Sequence[Check],
     replicates: Sequence[int],
     *,
+    change: Change = _unchanged,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[Key, list[Any]], dict[str, str]]:
@@ -227,19 +240,19 @@ def run_worlds(
     from experiments.paired import Crew
     from experiments.world_runs import run_specs
 
-    specs, problems = _built(base, sorted({world for check in checks for world in check.worlds}))
+    specs, problems = _built(base, sorted({world for check in checks for world in check.worlds}), change)
     with Crew(workers, progress) as crew:
         return run_specs(specs, checks, replicates, crew), problems
 
 
-def _built(base: "Spec", names: Sequence[str]) -> "tuple[dict[str, Spec], dict[str, str]]":
+def _built(base: "Spec", names: Sequence[str], change: Change) -> "tuple[dict[str, Spec], dict[str, str]]":
     """Build worlds; one that the scenario does not allow is a problem of its checks, not of the scoreboard."""
     from ecosystem.spec import SpecError
 
     specs, problems = {}, {}
     for name in names:
         try:
-            specs[name] = build(name, base)
+            specs[name] = change(build(name, base))
         except (SpecError, KeyError) as error:
             problems[name] = f"the scenario does not allow the world {name!r}: {error}"
     return specs, problems

@@ -261,6 +261,20 @@ def test_values_of_settings_are_toml_or_text() -> None:
             parse_overrides([pair])
 
 
+@pytest.mark.parametrize("other", [("--docs", "docs"), ("--robustness",)])
+def test_estimates_go_with_nothing_that_is_of_the_shipped_values(call: Call, other: tuple[str, ...]) -> None:
+    status, _, err = call("validate", "--estimates", "x.toml", *other)
+    assert status == 2
+    assert "--estimates goes neither with" in err
+
+
+def test_estimates_that_are_no_calibration_are_refused(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text("distance = 1.0\n")
+    status, _, err = call("validate", "--quick", "--estimates", str(tmp_path / "x.toml"))
+    assert status == 2
+    assert "is not a saved calibration" in err
+
+
 def test_points_without_robustness_are_refused(call: Call) -> None:
     status, _, err = call("validate", "toy", "--quick", "--points", "5")
     assert status == 2

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ecosystem.spec import Spec
+from experiments.calibration import CalibrationResult, at_estimates
 from experiments.checks import SECTIONS, Check, Row, band_text, evaluate, judge, lacking, load
 from experiments.errors import UserError
 from experiments.evidence_docs import claims, sources_page, verdicts
@@ -19,7 +20,7 @@ from experiments.scoreboards import cells, markdown, scoreboard_report, summary_
 from experiments.statics import cost_at
 from experiments.validation import Scoreboard, kernel_rows, run_worlds, validate
 from experiments.world_runs import beginnings, is_beginning, run_specs
-from experiments.worlds import build, worlds
+from experiments.worlds import EVIDENCE, build, worlds
 
 ALL = [check for section in SECTIONS for check in load(section)]
 
@@ -68,6 +69,19 @@ def test_a_world_that_the_scenario_does_not_allow_is_a_row_not_a_crash() -> None
     values, problems = run_worlds(Spec.load("toy"), [_check(worlds=["war"])], range(2), workers=1)
     assert list(values.values()) == [[None, None]]
     assert "moonshot" in problems["war"]
+
+
+def test_a_scoreboard_at_the_estimates_of_a_calibration_changes_every_world() -> None:
+    saved, base = EVIDENCE / "calibration.toml", Spec.load("2025")
+    change, found = at_estimates(saved), {each.name: each.value for each in CalibrationResult.load(saved).estimates}
+    for world, cloud in {"base": "aws", "toy": "hyper", "shortage": "hyper"}.items():
+        shipped = build(world, base)
+        assert change(shipped).cloud[cloud].padding == found["padding"] != shipped.cloud[cloud].padding
+    arguments = {"tier": "chips", "part": "gross_profit", "whole": "revenue"}
+    check = _check(worlds=["opening-quarter"], moment="tier_ratio", **{"with": arguments})
+    plain, _ = run_worlds(base, [check], range(2), workers=1)
+    moved, _ = run_worlds(base, [check], range(2), change=change, workers=1)
+    assert plain.keys() == moved.keys() and plain != moved
 
 
 def test_a_world_that_begins_another_is_measured_on_its_way() -> None:
