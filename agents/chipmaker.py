@@ -287,8 +287,8 @@ class Chipmaker(Firm):
                     self.world.deliver(self.agent_id, buyer, region, accelerators, part, order.take(part))
 
     def _due(self, backlog: float) -> float:
-        """Return what of the orders on hand is due this month: an order takes the lead time at rest, however much
-        capacity is idle."""
+        """Return what of the orders on hand is due this month: with the lead time at rest, or a month where that is
+        less, as their mean delay, however much capacity is idle."""
         return backlog / at_least(self.spec.rest_lead_time, 1.0)
 
     def _accelerators(self, line: Line) -> dict[str, float]:

@@ -191,7 +191,7 @@ class ChipmakerSpec(Parameters):
         gt=0,
         le=24,
         span=(2, 4),
-        doc="lead time without scarcity: 8-12 weeks",
+        doc="lead time without scarcity, and mean delay of a delivery: 8-12 weeks",
     )
     construction_months: int = param(
         12, unit="months", source="F-C2", ge=1, le=60, span=(6, 24), doc="tau: from capacity start to output"

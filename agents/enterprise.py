@@ -1,7 +1,7 @@
 """Enterprise segments: how many tokens they buy, and from whom.
 
 Volume rises with adoption and agent intensity and falls with a quality-adjusted price index; suppliers are
-chosen by a nested logit (hosts inside models), and most of a segment stays where it is each month.
+chosen by a nested logit (hosts inside models), and a part of a segment stays where it is each month.
 """
 
 import math
@@ -257,8 +257,8 @@ class Enterprise(EconomicAgent):
     def _brands_of(self, offers: list[TokenOffer]) -> Array:
         """Return the brand of each offer (n,); none has one before the opening.
 
-        A new host of open weights is behind the closed labs by the closed premium, whoever trained the model; where
-        there are none it has the brand of the model's owner. A new lab has the least brand there is.
+        A new host of open weights is behind the closed labs by the closed premium, whoever trained the model, but not
+        behind the model's owner: it sells the same. A new lab has the least brand there is.
         """
         if not self.brand:
             return np.zeros(len(offers))
@@ -268,9 +268,10 @@ class Enterprise(EconomicAgent):
         return np.array([self.brand[key] for key in self._keys])
 
     def _new_brand(self, offer: TokenOffer) -> float:
+        owner = self.brand.get((offer.lab, offer.lab, offer.size), min(self.brand.values()))
         if offer.seller != offer.lab and offer.size in self.closed_brand:
-            return self.closed_brand[offer.size] - self.spec.closed_premium
-        return self.brand.get((offer.lab, offer.lab, offer.size), min(self.brand.values()))
+            return max(self.closed_brand[offer.size] - self.spec.closed_premium, owner)
+        return owner
 
     def _attraction(self) -> Array:
         """Utility without brand (n,): quality and service against log price."""

@@ -92,6 +92,7 @@ class HostedModel:
         "inefficiency",
         "lab",
         "losses",
+        "needed",
         "next_scale",
         "revenue",
         "scale",
@@ -116,6 +117,7 @@ class HostedModel:
         self.served = 1.0
         self.volume = 0.0
         self.revenue = 0.0
+        self.needed = 0.0
         self.hours = 0.0
         self.unit_cost = 0.0
 

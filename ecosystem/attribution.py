@@ -247,12 +247,12 @@ def colour(flows: Flows, *, consolidate: bool = False) -> Coloured:
         injected[i, sources.index((OPENING_CASH, tiers[i]))] += drawn[i]
         dollars[sources.index((OPENING_CASH, tiers[i]))] += drawn[i]
 
-    colour = np.zeros_like(injected)
+    mixed = np.zeros_like(injected)
     reached = _reached(injected.sum(axis=1) > 0.0, between)
     system = np.diag(pool[reached]) - between[np.ix_(reached, reached)].T
-    colour[reached] = np.linalg.solve(system, injected[reached])
+    mixed[reached] = np.linalg.solve(system, injected[reached])
     retained = np.maximum(received - paid, 0.0)
-    return Coloured(names, tiers, sources, pool, retained, colour, dollars, node, source, rows)
+    return Coloured(names, tiers, sources, pool, retained, mixed, dollars, node, source, rows)
 
 
 def _nodes(flows: Flows, consolidate: bool) -> tuple[Ints, tuple[str, ...], tuple[str, ...]]:

@@ -154,7 +154,7 @@ class ConsumerMarket:
                 load if shows_ads else 0.0,
                 disclosed if shows_ads else 0.0,
                 eligible,
-                service if service > 0.01 else 0.01,
+                at_least(service, 0.01),
                 available_paid if paid else available,
             )
 

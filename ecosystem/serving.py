@@ -101,7 +101,7 @@ class Serving:
             fresh, cached, answer = mix
             for sale in segment.purchases(chain.tokens.offers[segment.spec.region]):
                 offer, volume, value = sale
-                seller, lab, size = offer[:3]
+                seller, lab, size = offer.seller, offer.lab, offer.size
                 self.api_sales[segment_id, seller, lab, size] = sale
                 if seller == lab:
                     api = loads[lab, size].api
@@ -117,16 +117,17 @@ class Serving:
         chain = self.chain
         for cloud_id, cloud in chain.clouds.items():
             for lab_id, host in cloud.hosted.items():
-                host.hours = host.volume = host.revenue = 0.0
+                host.needed = host.hours = host.volume = host.revenue = 0.0
                 if not host.active:
                     continue
-                each = chain.costs.on_cloud(cloud_id, lab_id, host.spec.model)
+                hours_of = chain.costs.on_cloud(cloud_id, lab_id, host.spec.model)
                 hours = volume = revenue = 0.0
                 for mix, mtok, value in sales.get((cloud_id, lab_id), ()):
-                    hours += dot(mix, each) * mtok
+                    hours += dot(mix, hours_of) * mtok
                     volume += mtok
                     revenue += value
-                host.hours = at_least(hours * (host.inefficiency * host.spec.provisioning), chain.minimum_hours)
+                host.needed = hours * (host.inefficiency * host.spec.provisioning)
+                host.hours = at_least(host.needed, chain.minimum_hours)
                 host.record(volume, revenue, host.hours * cloud.rent)
                 chain.hours.ask(cloud_id, f"hosting.{cloud_id}", host.hours)
 
@@ -248,4 +249,4 @@ class Serving:
             asked = chain.hours.requests[cloud_id].get(buyer, 0.0)
             share = chain.hours.granted[cloud_id][buyer] / asked if asked > 0.0 and rationing else 1.0
             for host in cloud.hosted.values():
-                host.served = share
+                host.served = at_most(share * host.hours / host.needed, 1.0) if host.needed > 0.0 else share

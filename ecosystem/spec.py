@@ -142,8 +142,8 @@ class Spec(Parameters):
         """Return a copy with values set by dotted path; SpecError for an unknown path or a value that is refused.
 
         Parts that no path leads through are this scenario's own: they are frozen, and were checked by themselves
-        when they were made. What holds across parts is checked anew, and all that is of own kinds, whose files may
-        have changed since.
+        when they were made. What holds across parts is checked anew, and all that is of own kinds of agents, whose
+        files may have changed since.
         """
         if not overrides:
             return self

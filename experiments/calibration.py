@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from experiments.checks import Check, evaluate, load
 from experiments.conditions import one_thread
@@ -222,6 +223,8 @@ def _places(part: Any, pattern: Sequence[str]) -> Iterator[tuple[str, ...]]:
     if not pattern:
         yield ()
         return
+    if not isinstance(part, Mapping | BaseModel):
+        return
     named = part if isinstance(part, Mapping) else dict(part)
     for name in named if pattern[0] == "*" else [pattern[0]] if pattern[0] in named else []:
         for rest in _places(named[name], pattern[1:]):
@@ -254,11 +257,24 @@ def moments(
     specs = {}
     for world in sorted({world for check in checks for world in check.worlds}):
         with contextlib.suppress(SpecError):
-            spec = build(world, base)
-            specs[world] = spec.with_overrides(overrides(spec, values, free))
+            specs[world] = build(world, base, lambda spec: spec.with_overrides(overrides(spec, values, free)))
     with one_thread(), Crew(1) as crew:
-        found = run_specs(specs, checks, replicates, crew)
+        try:
+            found = run_specs(specs, checks, replicates, crew)
+        except SpecError:  # a world that cannot open says nothing, the others do
+            found = run_specs({w: s for w, s in specs.items() if _opens(s)}, checks, replicates, crew)
     return [evaluate(check, found) for check in checks]
+
+
+def _opens(spec: "Spec") -> bool:
+    from ecosystem.model import ValueChain
+    from ecosystem.spec import SpecError
+
+    try:
+        ValueChain(spec).release()
+    except SpecError:
+        return False
+    return True
 
 
 def in_logs(band: Sequence[float]) -> bool:

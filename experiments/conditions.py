@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -12,14 +13,16 @@ class _Hold:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._holders = 0
+        self._modules = 0
         self._stack = contextlib.ExitStack()
 
     def take(self) -> None:
         from threadpoolctl import threadpool_limits
 
         with self._lock:
-            if not self._holders:
+            if not self._holders or len(sys.modules) != self._modules:
                 self._stack.enter_context(threadpool_limits(1))
+            self._modules = len(sys.modules)
             self._holders += 1
 
     def give_up(self) -> None:
@@ -36,7 +39,7 @@ _HOLD = _Hold()
 def one_thread() -> Iterator[None]:
     """Numerical libraries use one thread: equal bits everywhere, and no workers in each other's way.
 
-    Inside another one it costs nothing.
+    Inside another one it costs nothing unless modules were loaded since, with libraries of their own perhaps.
     """
     _HOLD.take()
     try:

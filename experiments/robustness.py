@@ -100,7 +100,7 @@ def robustness_rows(store: str | Path | None = None, scenario: "Spec | str" = UN
 
     name = _shipped_name(scenario)
     if name is None or not _claims(name):
-        return [_missing("hypotheses", "all hypotheses", "no claim speaks of this scenario")]
+        return [_missing("hypotheses", "all hypotheses", "claims are kept for scenarios as they are shipped")]
     folder = default_store(name) if store is None else Path(store)
     try:
         kept = Store(folder)

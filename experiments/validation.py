@@ -137,18 +137,14 @@ def validate(
     count = seeds if seeds is not None else QUICK_SEEDS if quick else FEWEST_SEEDS
     if count < 2:
         raise UserError(f"a scoreboard needs at least two replicates, not {count}")
-    change: Change = _unchanged if estimates is None else at_estimates(estimates)
-    base = change(resolved(spec))
+    change = None if estimates is None else at_estimates(estimates)
+    base = resolved(spec)
     name = base.name if estimates is None else f"{base.name} at the estimates of {Path(estimates).name}"
     rows = [*limit_rows(quick=quick), *kernel_rows(quick=quick)]
     rows += check_rows(base, range(count), change=change, workers=workers, progress=progress)
-    rows += robustness_rows(robustness_store, base)
+    rows += robustness_rows(robustness_store, base if change is None else change(base))
     seconds = time.perf_counter() - started
     return Scoreboard(name, count, fingerprint(), seconds, tuple(rows))
-
-
-def _unchanged(spec: "Spec") -> "Spec":
-    return spec
 
 
 # --- rows that need no runs --------------------------------------------------------------------------------------
@@ -202,12 +198,12 @@ def check_rows(
     base: "Spec",
     replicates: Sequence[int],
     *,
-    change: Change = _unchanged,
+    change: Change | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
     sections: Sequence[str] = SECTIONS,
 ) -> list[Row]:
-    """Run every world that the checks of some sections need, each changed by `change`, and return their rows."""
+    """Run every world that the checks of some sections need and return their rows; `change` as in `build`."""
     checks = [(section, check) for section in SECTIONS if section in sections for check in load(section)]
     asked = [check for _, check in checks]
     values, problems = run_worlds(base, asked, replicates, change=change, workers=workers, progress=progress)
@@ -229,7 +225,7 @@ def run_worlds(
     checks: Sequence[Check],
     replicates: Sequence[int],
     *,
-    change: Change = _unchanged,
+    change: Change | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[Key, list[Any]], dict[str, str]]:
@@ -245,14 +241,14 @@ def run_worlds(
         return run_specs(specs, checks, replicates, crew), problems
 
 
-def _built(base: "Spec", names: Sequence[str], change: Change) -> "tuple[dict[str, Spec], dict[str, str]]":
+def _built(base: "Spec", names: Sequence[str], change: Change | None) -> "tuple[dict[str, Spec], dict[str, str]]":
     """Build worlds; one that the scenario does not allow is a problem of its checks, not of the scoreboard."""
     from ecosystem.spec import SpecError
 
     specs, problems = {}, {}
     for name in names:
         try:
-            specs[name] = change(build(name, base))
+            specs[name] = build(name, base, change)
         except (SpecError, KeyError) as error:
             problems[name] = f"the scenario does not allow the world {name!r}: {error}"
     return specs, problems

@@ -10,7 +10,7 @@ drop = ["events.saving"]     entries and values that are taken out
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,10 +64,11 @@ def worlds() -> dict[str, World]:
     return {name: World.model_validate(each) for name, each in read_evidence("worlds.toml").items()}
 
 
-def build(name: str, base: "Spec") -> "Spec":
+def build(name: str, base: "Spec", change: "Callable[[Spec], Spec] | None" = None) -> "Spec":
     """Return the scenario of a world; `base` is the scenario under validation.
 
-    SpecError where the base lacks what the world changes.
+    `change` is made to the scenario that the world starts from, so that what the world itself sets stays. SpecError
+    where the base lacks what the world changes.
     """
     from ecosystem.spec import Spec
 
@@ -75,9 +76,10 @@ def build(name: str, base: "Spec") -> "Spec":
     if world is None:
         raise UserError(f"no world {name!r}; there are {', '.join(worlds())}")
     if world.sets is not None:
-        start = build(world.sets, base)
+        start = build(world.sets, base, change)
     else:
         start = base if world.scenario == UNDER_VALIDATION else Spec.load(world.scenario)
+        start = start if change is None else change(start)
     return changed(start, world)
 
 

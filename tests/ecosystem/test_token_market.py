@@ -96,6 +96,31 @@ def test_a_host_whose_sales_do_not_pay_for_a_deployment_gives_up() -> None:
     assert not host.active
 
 
+def test_a_host_with_part_of_its_deployment_serves_all_that_takes_less() -> None:
+    chain = opened(6)
+    cloud_id, cloud = next((i, c) for i, c in chain.clouds.items() if "commons" in c.hosted)
+    host = cloud.hosted["commons"]
+    chain.minimum_hours = 4.0 * host.hours
+    chain.serving.collect_tokens()
+    assert host.hours == chain.minimum_hours > 3.0 * host.needed > 0.0
+    buyer = f"hosting.{cloud_id}"
+    for granted, served in ((0.5, 1.0), (0.5 * host.needed / host.hours, 0.5)):
+        chain.hours.granted[cloud_id][buyer] = granted * chain.hours.requests[cloud_id][buyer]
+        chain.serving._serve_self_hosted()
+        assert host.served == pytest.approx(served)
+
+
+def test_a_new_host_is_not_behind_the_owner_of_the_model() -> None:
+    chain = ValueChain("2025")
+    for _ in range(2):
+        chain.step()
+    segment = chain.enterprises["china_general"]
+    hosts = [key for key in segment.brand if key[1] == "deepseek" and key[0] != "deepseek"]
+    assert len(hosts) == 4
+    for key in hosts:
+        assert segment.brand[key] >= segment.brand["deepseek", "deepseek", key[2]]
+
+
 # --- published weights -------------------------------------------------------------------------------------------
 
 

@@ -239,6 +239,13 @@ def test_moments_of_a_target() -> None:
     assert all(value > 1.0 for value in found[0])
 
 
+def test_a_point_at_which_a_world_cannot_open_says_nothing_of_that_world_only() -> None:
+    values = {each.name: each.shipped for each in free_parameters("2025")} | {"usage-sigma": 4.0}
+    tokens, ramp = moments("2025", values, range(1), ("tokens", "ramp"))[::-1]
+    assert np.isnan(tokens).all()
+    assert np.isfinite(ramp).all()
+
+
 def test_targets_that_are_searched_on_are_cheap() -> None:
     fast, every = targets(searched=True), targets(searched=False)
     assert 15 <= len(fast) < len(every)

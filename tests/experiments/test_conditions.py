@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from experiments.conditions import one_thread
 
@@ -13,16 +13,20 @@ def _threads() -> list[int]:
 
 
 def test_the_last_who_holds_the_libraries_to_one_thread_gives_them_back() -> None:
-    before = _threads()
-    with one_thread():
+    with threadpool_limits(2):
+        before = _threads()
         with one_thread():
+            with one_thread():
+                assert set(_threads()) == {1}
             assert set(_threads()) == {1}
-        assert set(_threads()) == {1}
-    assert _threads() == before
+        assert _threads() == before
+        assert max(before) == 2
 
 
 def test_a_failure_gives_them_back_too() -> None:
-    before = _threads()
-    with pytest.raises(ZeroDivisionError), one_thread():
-        _ = 1 // 0
-    assert _threads() == before
+    with threadpool_limits(2):
+        before = _threads()
+        with pytest.raises(ZeroDivisionError), one_thread():
+            assert set(_threads()) == {1}
+            _ = 1 // 0
+        assert _threads() == before

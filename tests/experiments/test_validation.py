@@ -77,6 +77,9 @@ def test_a_scoreboard_at_the_estimates_of_a_calibration_changes_every_world() ->
     for world, cloud in {"base": "aws", "toy": "hyper", "shortage": "hyper"}.items():
         shipped = build(world, base)
         assert change(shipped).cloud[cloud].padding == found["padding"] != shipped.cloud[cloud].padding
+        assert build(world, base, change).cloud[cloud].padding == found["padding"]
+    assert build("ads-1-wary", base, change).consumers["west"].trust_loss == 0.006
+    assert {cloud.rent_speed for cloud in build("jevons-06", base, change).cloud.values()} == {0.0}
     arguments = {"tier": "chips", "part": "gross_profit", "whole": "revenue"}
     check = _check(worlds=["opening-quarter"], moment="tier_ratio", **{"with": arguments})
     plain, _ = run_worlds(base, [check], range(2), workers=1)
