@@ -58,7 +58,7 @@ class PerfectHosts(ValueChain):
 
 
 class GenerousHosts(ValueChain):
-    """Hosts of open weights sell at a fiftieth of the owner's opening price."""
+    """Hosts of open weights sell at a tenth of the owner's opening price."""
 
     def lab_phase(self) -> None:
         """Set what hosts charge."""
@@ -66,7 +66,7 @@ class GenerousHosts(ValueChain):
             host.losses = 0
         super().lab_phase()
         for _, host in _hosts(self):
-            host.scale = 0.02
+            host.scale = 0.1
         self.tokens.publish()
 
 

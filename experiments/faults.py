@@ -152,7 +152,7 @@ _ALL = (
     Fault(
         "generous-hosts",
         ("open-weights",),
-        "hosts give open models away",
+        "hosts sell open models at a tenth of the owner's price",
         related=("open-host", "scale-trap", "no-collapse", *_WATER),
         model=f"{_BROKEN}:GenerousHosts",
     ),
