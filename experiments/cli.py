@@ -10,6 +10,8 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
+from experiments.errors import RunFailure, UserError
+
 COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("run", "experiments.run_command:app", "Run a scenario and say who earns."),
     ("sweep", "experiments.sweep_commands:sweep_app", "Run a design, what is varied, into a store."),
@@ -71,7 +73,7 @@ def _status(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except Exception as error:  # the last place: what is no fault of the user goes on up
+    except (ValueError, RunFailure, OSError, MemoryError) as error:
         status = _status_of(error)
         if status is None:
             raise
@@ -80,8 +82,6 @@ def _status(arguments: list[str]) -> int:
 
 def _status_of(error: Exception) -> int | None:
     """Return the exit code of an error that is no fault of the program, None for others."""
-    from experiments.errors import RunFailure, UserError
-
     if isinstance(error, UserError):
         return 2
     spec = sys.modules.get("ecosystem.spec")

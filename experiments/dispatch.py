@@ -120,10 +120,8 @@ class Dispatch:
             raise RunFailure(
                 "the cluster's scheduler is gone: finished runs are kept, repeat the command when a new one is up"
             ) from None
-        except Exception as error:  # engines differ in what a dead worker raises; others go on up
-            if self._workers.died(error):
-                return False
-            raise
+        except self._workers.deaths:
+            return False
         self.finished += report.finished
         self.failed += report.failed
         self._busy_seconds += report.seconds

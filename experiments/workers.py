@@ -144,8 +144,9 @@ class Workers(Protocol):
     def restart(self) -> None:
         """Make new workers after one of them died."""
 
-    def died(self, error: BaseException) -> bool:
-        """Whether a chunk's error means that its worker died, not that the chunk was at fault."""
+    @property
+    def deaths(self) -> tuple[type[Exception], ...]:
+        """Errors of a chunk that mean that its worker died, not that the chunk was at fault."""
 
 
 class InProcess:
@@ -173,9 +174,10 @@ class InProcess:
     def restart(self) -> None:
         """Nothing to do: a death of this process is the end."""
 
-    def died(self, error: BaseException) -> bool:
-        """Never: whoever asks is alive."""
-        return False
+    @property
+    def deaths(self) -> tuple[type[Exception], ...]:
+        """None: whoever asks is alive."""
+        return ()
 
 
 class LocalPool:
@@ -243,9 +245,10 @@ class LocalPool:
             self._executor.submit(os.getpid)
         return self._executor
 
-    def died(self, error: BaseException) -> bool:
+    @property
+    def deaths(self) -> tuple[type[Exception], ...]:
         """A pool of which one process died fails all that is in flight."""
-        return isinstance(error, BrokenProcessPool)
+        return (BrokenProcessPool,)
 
     def _shut_down(self) -> None:
         if self._executor is not None:
@@ -290,11 +293,12 @@ class DaskCluster:
     def restart(self) -> None:
         """Nothing to do: the scheduler replaces workers and repeats what they had."""
 
-    def died(self, error: BaseException) -> bool:
-        """The scheduler gave a chunk up after it killed several workers."""
+    @property
+    def deaths(self) -> tuple[type[Exception], ...]:
+        """The scheduler gives a chunk up after it killed several workers."""
         from distributed import KilledWorker
 
-        return isinstance(error, KilledWorker)
+        return (KilledWorker,)
 
 
 def _start_worker(lifeline: "Connection", all_there: "Barrier") -> None:
