@@ -4,7 +4,9 @@ from experiments import calibrate
 result = calibrate(quick=True)
 
 A target's deviation counts in units of its band (the half width is one standard deviation and a half) together with
-the simulation's own covariance; all evaluations share their random numbers. The readings of three years that have a
+the simulation's own covariance; all evaluations share their random numbers. An estimate is the mode of the posterior:
+every parameter has a prior around what its source says, so that one that the targets do not pin stays there. The
+readings of three years that have a
 band of two ends are guards, and so are facts marked as such, which a parameter gives: they count as far as they lie
 outside their band, so that a fit of the first year cannot wreck the third. Targets whose worlds take long are not
 searched on; they are in the table of the fit all the same. Every evaluation is kept in a journal, so that a search
@@ -15,7 +17,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,13 +51,14 @@ FARTHEST = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Free:
-    """A free parameter: where it is set, its range, the shipped value, and what is thought to pin it."""
+    """A free parameter: where it is set, its range, the shipped value, the prior's, and what is thought to pin it."""
 
     name: str
     paths: tuple[str, ...]
     low: float
     high: float
     shipped: float
+    prior: float
     log: bool
     pins: str
     alone: str | None = None
@@ -76,9 +79,13 @@ class Free:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A parameter's value, its 95 % interval inside the range, and whether the targets pin it."""
+    """A parameter's value, its 95 % interval inside the range, and whether the targets pin it.
+
+    `shipped` is what the scenarios had when the calibration ran, `prior` what it is drawn towards.
+    """
 
     name: str
+    prior: float
     shipped: float
     value: float
     low: float
@@ -86,13 +93,11 @@ class Estimate:
     span: tuple[float, float]
     pinned: bool
     paths: tuple[str, ...]
-    taken: bool = True
-    """Whether the targets reject the shipped value, so that the estimate is to be taken over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """One target: its band, the value at the shipped parameters and at those taken over; searched on or not."""
+    """One target: its band, the value at the shipped parameters and at the estimates; searched on or not."""
 
     target: str
     title: str
@@ -103,23 +108,25 @@ class Fit:
     searched: bool
     guard: bool = False
     ends: tuple[float, float] | None = None
-    """95 % interval of the mean at the parameters taken over, over the replicates."""
+    """95 % interval of the mean at the estimates, over the replicates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """An evaluation of the search that came nearer to the targets than all before it."""
+    """An evaluation of the search whose posterior was higher than that of all before it."""
 
     evaluation: int
     distance: float
+    """To the targets, and to the prior."""
 
 
 @dataclass(frozen=True)
 class CalibrationResult:
     """What a calibration found, and the command and code that found it.
 
-    `distance` is that at the parameters taken over, `distance_best` the smallest that was found. `misfit` is the latter
-    over its degrees of freedom where that is above 1: by it intervals and the threshold for taking over are widened.
+    Distances are to the targets; `pull` is the distance of the estimates to the prior, in the same units. `misfit` is
+    the smallest distance to the targets alone over its degrees of freedom, at least 1: by it deviations are larger than
+    the bands say, so that the prior counts so much more, and intervals are wider.
     """
 
     scenario: str
@@ -132,9 +139,9 @@ class CalibrationResult:
     distance: float
     estimates: tuple[Estimate, ...]
     fit: tuple[Fit, ...]
+    pull: float
+    misfit: float
     gains: tuple[Gain, ...] = ()
-    distance_best: float = math.nan
-    misfit: float = math.nan
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data; figures that are unknown are None."""
@@ -189,15 +196,18 @@ def free_parameters(scenario: str = "2025") -> tuple[Free, ...]:
     rows = {row.path: row for name in ("2023", scenario) for row in Spec.load(name).parameters()}
     found = []
     for name, each in read_evidence("free.toml").items():
+        prior = float(each["prior"])
         matching = [row for path, row in rows.items() if any(path_fits(path, p) for p in each["paths"])]
         spans = {row.span for row in matching}
         if len(spans) != 1 or None in spans:
             raise UserError(f"free.toml: {name}: its parameters need one declared range, they have {spans}")
         (span,) = spans
         assert span is not None
+        if not span[0] <= prior <= span[1]:
+            raise UserError(f"free.toml: {name}: the prior {prior:g} is outside the range {span[0]:g} to {span[1]:g}")
         shipped = min(max(float(matching[-1].value), span[0]), span[1])
         log, alone = each.get("log", False), each.get("alone")
-        found.append(Free(name, tuple(each["paths"]), *span, shipped, log, each["pins"], alone))
+        found.append(Free(name, tuple(each["paths"]), *span, shipped, prior, log, each["pins"], alone))
     return tuple(found)
 
 
@@ -331,16 +341,15 @@ def calibrate(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> CalibrationResult:
-    """Search the free parameters for the smallest distance to the targets.
+    """Search the free parameters for the smallest distance to the targets and to the prior.
 
     `budget`: evaluations in all, those of an earlier call with the same `journal` included (5,000, or 60 where
     `quick`). `seeds`: replicates of an evaluation (10, or 2). `workers`: processes. UserError where the libraries
     of the search are missing.
     """
     from experiments.calibration_alone import solve_alone
-    from experiments.calibration_parsimony import put_back
     from experiments.calibration_search import Search
-    from experiments.calibration_statistics import estimate, misfit
+    from experiments.calibration_statistics import estimate
     from experiments.fingerprint import fingerprint
 
     started = time.perf_counter()
@@ -350,35 +359,27 @@ def calibrate(
         raise UserError("a calibration needs at least one evaluation and two replicates")
     free = tuple(each for each in free_parameters(scenario) if each.alone is None)
     with Search(scenario, free, replicates, journal, workers) as search:
-        best = search.run(count, progress)
-        taken = put_back(search, best)
-        alone = solve_alone(search, taken)
-        found = [replace(each, taken=taken[each.name] != each.shipped) for each in estimate(search, best)]
-        estimates = (*found, *alone)
-        fit = _fit_table(search, {**taken, **{each.name: each.value for each in alone}})
-        before, at_taken, smallest = search.distances([search.shipped, taken, best])
+        best = {name: rounded(value) for name, value in search.run(count, progress).items()}
+        alone = solve_alone(search, best)
+        estimates = (*estimate(search, best), *alone)
+        fit = _fit_table(search, {each.name: each.value for each in estimates})
+        before, after = search.distances([search.shipped, best])
         command = f"watersellers calibrate {scenario} --budget {count} --seeds {replicates}"
-        evaluations, gains, scale = search.evaluations, search.gains, misfit(search, best)
+        evaluations, gains, pull, scale = search.evaluations, search.gains, search.pull(best), search.misfit
     seconds = time.perf_counter() - started
     return CalibrationResult(
-        scenario,
-        replicates,
-        evaluations,
-        seconds,
-        fingerprint(),
-        command,
-        before,
-        at_taken,
-        estimates,
-        fit,
+        scenario, replicates, evaluations, seconds, fingerprint(), command, before, after, estimates, fit, pull, scale,
         gains,
-        smallest,
-        scale,
-    )
+    )  # fmt: skip
+
+
+def rounded(value: float) -> float:
+    """Return a value with three digits, as scenarios write it."""
+    return float(f"{value:.3g}")
 
 
 def _fit_table(search: Any, best: Mapping[str, float]) -> tuple[Fit, ...]:
-    """Return every computed target at the shipped parameters and at those taken over."""
+    """Return every computed target at the shipped parameters and at the estimates."""
     from experiments.statistics import mean_interval
 
     checks = (*targets(searched=False), *guards())

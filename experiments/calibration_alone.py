@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.calibration import Estimate, Free, free_parameters, targets
+from experiments.calibration import Estimate, Free, free_parameters, rounded, targets
 from experiments.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _solve(search: "Search", best: Mapping[str, float], free: Free) -> Estimate:
     ends = sorted((place_of(low), place_of(high)))
     if not np.isfinite([estimate, *ends]).all():
         whole = (free.low, free.high)
-        return Estimate(free.name, free.shipped, free.shipped, *whole, whole, False, free.paths, taken=False)
+        return Estimate(free.name, free.prior, free.shipped, free.shipped, *whole, whole, False, free.paths)
     pinned = 0.0 < ends[1] - ends[0] < PINNED
-    values = (free.shipped, free.value(estimate), free.value(ends[0]), free.value(ends[1]))
+    values = (free.prior, free.shipped, rounded(free.value(estimate)), free.value(ends[0]), free.value(ends[1]))
     return Estimate(free.name, *values, (free.low, free.high), pinned, free.paths)

@@ -24,8 +24,8 @@ def calibration_report(result: CalibrationResult) -> Report:
     facts = {
         "scenario": result.scenario,
         "distance before": f.digits(result.distance_shipped),
-        "distance at the estimates": f.digits(result.distance_best),
-        "distance at those taken over": f.digits(result.distance),
+        "distance at the estimates": f.digits(result.distance),
+        "from there to the prior": f.digits(result.pull),
         "evaluations": f"{result.evaluations} of {result.seeds} replicates",
         "took": f"{f.digits(result.seconds / 60.0)} minutes",
         "code": result.fingerprint[:12],
@@ -43,31 +43,26 @@ def lead(result: CalibrationResult) -> str:
     targets, guards = _kinds(result)
     inside, before = sum(row.inside for row in targets), sum(_was_inside(row) for row in targets)
     kept = f"{sum(row.inside for row in guards)} of {len(guards)} guards hold. " if guards else ""
-    pinned, taken = sum(each.pinned for each in result.estimates), sum(each.taken for each in result.estimates)
+    pinned = sum(each.pinned for each in result.estimates)
     return (
         f"The distance to the targets goes from {f.digits(result.distance_shipped)} at the shipped parameters to "
-        f"{f.digits(result.distance)} at those taken over; {inside} of {len(targets)} targets lie inside their bands, "
-        f"{before} before. {kept}The targets pin {pinned} of {len(result.estimates)} parameters and reject "
-        f"the earlier value of {taken}: these are taken over. "
+        f"{f.digits(result.distance)} at the estimates; {inside} of {len(targets)} targets lie inside their bands, "
+        f"{before} before. {kept}The targets pin {pinned} of {len(result.estimates)} parameters; the others stay near "
+        "what their sources say, the prior. "
         "A distance is the sum of squared deviations, each in standard deviations of its band, weighed with the "
         f"simulation's covariance. {widened(result.misfit)}"
     )
 
 
 def widened(misfit: float) -> str:
-    """Say by how much intervals, and the threshold for taking over, are wider than the bands alone make them."""
-    if not math.isfinite(misfit):
-        return (
-            "Intervals and chi-square take the bands at their word: they are too narrow where the distance at the "
-            "estimates is above its degrees of freedom."
-        )
+    """Say by how much intervals are wider, and the prior counts more, than the bands alone would have it."""
     if misfit <= 1.0:
-        return "It is not above its degrees of freedom at the estimates, so that intervals are as the bands say."
+        return "The smallest is not above its degrees of freedom, so that intervals are as the bands say."
     return (
-        f"At the estimates it is {f.digits(misfit)} times its degrees of freedom: the model does not reach all targets "
-        f"together. So deviations are taken to be {f.digits(math.sqrt(misfit))} times as large as the bands say: 95 % "
-        "intervals are that much wider, up to the range, and an earlier value is rejected only where the distance "
-        f"rises {f.digits(misfit)} times as far as chi-square allows."
+        f"The smallest, without a prior, is {f.digits(misfit)} times its degrees of freedom: the model does not reach "
+        f"all targets together. So deviations are taken to be {f.digits(math.sqrt(misfit))} times as large as the "
+        "bands say: 95 % intervals are that much wider, up to the range, and the prior counts "
+        f"{f.digits(misfit)} times as much against the targets."
     )
 
 
@@ -98,7 +93,7 @@ def _targets(section: Section, result: CalibrationResult) -> None:
     heads = ["target", "band", "before", "estimate", "95 % interval", "inside before", "inside", "searched on"]
     inside = sum(row.inside for row in targets)
     section.table(
-        f"{inside} of {len(targets)} targets are inside their bands at the values taken over",
+        f"{inside} of {len(targets)} targets are inside their bands at the estimates",
         heads,
         _fit_rows(targets),
         note="Shares and ratios have no unit. Targets that are not searched on take long to simulate, or have a "
@@ -190,7 +185,7 @@ def _parameters(section: Section, result: CalibrationResult) -> None:
         "their ranges",
         parameter_chart(result.estimates),
         note="Each parameter on its own declared range, as the search measures it: wide ones in logarithms. Lines are "
-        "95 % intervals with the range as prior, grey marks the shipped values. A parameter of one target alone that "
+        "95 % intervals, grey marks the values shipped before. A parameter of one target alone that "
         "ends at an end of its range, without an interval, is not pinned: its target lies beyond.",
         wide=True,
     )
@@ -199,11 +194,11 @@ def _parameters(section: Section, result: CalibrationResult) -> None:
             f"`{each.name}`",
             pins.get(each.name, ""),
             _with_unit(f"{each.span[0]:g} to {each.span[1]:g}", units.get(each.name, "")),
+            _number(each.prior),
             _number(each.shipped),
             _number(each.value),
             f"{_number(each.low)} to {_number(each.high)}",
             "yes" if each.pinned else "no",
-            "yes" if each.taken else "no",
         ]
         for each in result.estimates
     ]
@@ -213,14 +208,15 @@ def _parameters(section: Section, result: CalibrationResult) -> None:
             "parameter",
             "thought to be pinned by",
             "range",
+            "prior",
             "shipped",
             "estimate",
             "95 % interval",
             "pinned",
-            "taken over",
         ],
         rows,
-        note="An estimate that is not pinned is no measurement: any value of its interval fits about as well.",
+        note="The prior is what the parameter's source says, or our judgement before any fit. An estimate that is not "
+        "pinned is no measurement: any value of its interval fits about as well.",
         words=True,
     )
 
@@ -261,7 +257,7 @@ def parameter_chart(estimates: Sequence[Estimate]) -> "alt.LayerChart":
 def _share(each: Estimate, value: float) -> float | None:
     """Return where a value is in its range, 0 to 1, as the search measures it: some ranges in logarithms."""
     log = bool(read_evidence("free.toml").get(each.name, {}).get("log", False))
-    found = Free(each.name, each.paths, *each.span, each.shipped, log, "").place(value)
+    found = Free(each.name, each.paths, *each.span, each.shipped, each.prior, log, "").place(value)
     return tidy(min(max(found, 0.0), 1.0))
 
 
@@ -283,7 +279,7 @@ def _search(section: Section, result: CalibrationResult) -> None:
     section.chart(
         words,
         progress_chart(result),
-        note="The smallest distance to the targets that are searched on, so far.",
+        note="The smallest distance to the targets that are searched on and to the prior, so far.",
         wide=True,
     )
 

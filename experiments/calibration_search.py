@@ -1,5 +1,8 @@
 """The search of a calibration, kept in a journal: least squares where the start is good, CMA-ES where it is not.
 
+What is searched for is the mode of the posterior: the smallest distance to the targets together with that to the prior,
+which counts as many times as the targets miss their bands (`misfit`).
+
 Most targets see few parameters, so that least squares on the deviations (Gauss-Newton inside the ranges) soon reaches
 the bottom of the valley it starts in; CMA-ES from several starts, helped by a surrogate of the moments, looks for a
 better valley, whose bottom least squares then finds.
@@ -36,6 +39,10 @@ WIDTH = 0.2
 """First step of CMA-ES, as a share of a range."""
 
 
+PRIOR_VARIANCE = 1.0 / 12.0
+"""Of a parameter's place in its range around its prior: that of a flat one."""
+
+
 class _OutOfBudgetError(Exception):
     """No evaluations are left for a step."""
 
@@ -53,6 +60,8 @@ class Search:
         self.seeds = seeds
         self.checks = (*targets(searched=True), *guards())
         self.shipped = {each.name: each.shipped for each in free}
+        self.misfit = 1.0
+        self._prior = np.array([each.place(each.prior) for each in free])
         self._names = tuple(check.id for check in self.checks)
         self._journal = None if journal is None else Path(journal)
         self._pool = LocalPool(workers or cores())
@@ -79,10 +88,10 @@ class Search:
 
     @property
     def gains(self) -> tuple[Gain, ...]:
-        """The evaluations that came nearer to the targets than all before them, in the order of the search."""
+        """The evaluations that came nearer to targets and prior than all before them, in the order of the search."""
         found: list[Gain] = []
-        for count, deviations in enumerate(self._visited.values(), start=1):
-            distance = self.distance.of(deviations)
+        for count, key in enumerate(self._visited, start=1):
+            distance = self._objective(key)
             if not found or distance < found[-1].distance:
                 found.append(Gain(count, distance))
         return tuple(found)
@@ -126,6 +135,7 @@ class Search:
         """Search until the budget is used up and return the best parameters."""
         self._visit([self.shipped], progress, budget)
         self._polish(self.shipped, progress, int(FIRST_SHARE * budget))
+        self.misfit = self._misfit_now()
         design = self._design(min(int(DESIGN_SHARE * budget), DESIGN_MOST * len(self.free)))
         for first in range(0, len(design), 8):
             self._visit(design[first : first + 8], progress, budget)
@@ -145,19 +155,47 @@ class Search:
         return self._best()
 
     def _best(self) -> dict[str, float]:
-        best = min(self._visited, key=lambda key: self.distance.of(self._visited[key]))
+        best = min(self._visited, key=self._objective)
         return dict(zip((each.name for each in self.free), best, strict=True))
+
+    # --- what is searched for --------------------------------------------------------------------------------
+
+    def pull(self, values: Mapping[str, float]) -> float:
+        """Return the distance of parameters to the prior, in units of that to the targets."""
+        return float(np.sum(self._prior_deviations(np.array(self._places(self._key(values)))) ** 2))
+
+    def _prior_deviations(self, places: Floats) -> Floats:
+        """Return how far places (..., parameters) are from the prior, in standard deviations that the misfit narrows.
+
+        Deviations from targets are as many times larger than the bands say; counting the prior as often instead
+        leaves the mode where it is.
+        """
+        deviations: Floats = (places - self._prior) * np.sqrt(self.misfit / PRIOR_VARIANCE)
+        return deviations
+
+    def _objective(self, key: tuple[float, ...]) -> float:
+        prior = self._prior_deviations(np.array(self._places(key)))
+        return self.distance.of(self._visited[key]) + float(prior @ prior)
+
+    def _misfit_now(self) -> float:
+        """Return the smallest distance to the targets so far over its degrees of freedom, 1 where it is not above them.
+
+        A distance far above them means that the model cannot reach the targets together, or that their bands are too
+        narrow: deviations are then larger than the bands say, by the root of this ratio. Degrees of freedom: targets
+        and guards less parameters, at least one.
+        """
+        freedom = max(len(self.distance.checks) - len(self.free), 1)
+        return max(min(map(self.distance.of, self._visited.values())) / freedom, 1.0)
 
     # --- points ----------------------------------------------------------------------------------------------
 
     def _visit(self, points: Sequence[Mapping[str, float]], progress: Progress | None, budget: int) -> list[float]:
-        """Evaluate points as a part of the search and return their distances."""
-        found = self.many(points)
-        for point, deviations in zip(points, found, strict=True):
+        """Evaluate points as a part of the search and return their distances to targets and prior."""
+        for point, deviations in zip(points, self.many(points), strict=True):
             self._visited[self._key(point)] = deviations
         if progress is not None:
             progress(self.evaluations, max(budget, self.evaluations))
-        return [self.distance.of(deviations) for deviations in found]
+        return [self._objective(self._key(point)) for point in points]
 
     def _at(self, places: Floats) -> dict[str, float]:
         return {each.name: each.value(place) for each, place in zip(self.free, places.tolist(), strict=True)}
@@ -177,7 +215,7 @@ class Search:
     # --- least squares ------------------------------------------------------------------------------------------
 
     def _polish(self, start: Mapping[str, float], progress: Progress | None, budget: int) -> None:
-        """Descend from a point by least squares on the weighted deviations, until no step helps or the budget ends."""
+        """Descend from a point by least squares on the deviations, until no step helps or the budget ends."""
         from scipy.optimize import least_squares
 
         factor = np.linalg.cholesky(self.distance.weight).T
@@ -185,8 +223,7 @@ class Search:
         def residuals(places: Floats) -> Floats:
             point = self._at(places)
             self._visit([point], progress, budget)
-            found: Floats = factor @ self._visited[self._key(point)]
-            return found
+            return np.concatenate([factor @ self._visited[self._key(point)], self._prior_deviations(places)])
 
         def jacobian(places: Floats) -> Floats:
             if self.evaluations + len(self.free) > budget:
@@ -195,8 +232,8 @@ class Search:
             moved = [self._at(places + step * unit) for step, unit in zip(steps, np.eye(len(steps)), strict=True)]
             self._visit(moved, progress, budget)
             columns = [factor @ self._visited[self._key(point)] for point in moved]
-            found: Floats = (np.array(columns) - residuals(places)).T / steps
-            return found
+            targets = (np.array(columns) - residuals(places)[: len(factor)]).T / steps
+            return np.vstack([targets, np.eye(len(steps)) * np.sqrt(self.misfit / PRIOR_VARIANCE)])
 
         origin = np.clip(np.array(self._places(self._key(start))), 0.01, 0.99)
         with contextlib.suppress(_OutOfBudgetError):
@@ -205,13 +242,12 @@ class Search:
     # --- CMA-ES ----------------------------------------------------------------------------------------------
 
     def _starts(self) -> list[Any]:
-        """Return optimisers that start at the shipped values, at the best of the design, and in the middle."""
+        """Return optimisers that start at the shipped values, at the best so far, and at the prior."""
         try:
             from cmaes import CMA
         except ImportError as error:
             raise UserError(f"a calibration needs {error.name}: pip install 'watersellers[experiments]'") from None
-        best = min(self._visited, key=lambda key: self.distance.of(self._visited[key]))
-        origins = [self._places(self._key(self.shipped)), self._places(best), [0.5] * len(self.free)]
+        origins = [self._places(self._key(self.shipped)), self._places(self._key(self._best())), self._prior]
         bounds = np.array([[0.0, 1.0]] * len(self.free))
         return [
             CMA(mean=np.clip(np.array(origin), 0.02, 0.98), sigma=WIDTH, bounds=bounds, seed=start)
@@ -244,6 +280,7 @@ class Search:
         def distance(columns: Floats) -> Floats:
             found = fitted(columns.T)
             total: Floats = np.einsum("ni,ij,nj->n", found, self.distance.weight, found)
+            total += np.sum(self._prior_deviations(columns.T) ** 2, axis=1)
             return total
 
         bounds = [(0.0, 1.0)] * len(self.free)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.calibration import Estimate
-from experiments.calibration_search import STEP
+from experiments.calibration_search import PRIOR_VARIANCE, STEP
 
 if TYPE_CHECKING:
     from experiments.calibration_search import Search
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 PINNED = 0.5
 """A parameter is pinned if its interval covers less than this share of its range."""
-PRIOR_VARIANCE = 1.0 / 12.0
 NORMAL = 1.96
 
 
 def estimate(search: "Search", best: Mapping[str, float]) -> tuple[Estimate, ...]:
-    """Return every parameter with the interval of the method of moments around the best values.
+    """Return every parameter with its interval around the best values.
 
     Gauss-Newton: covariance (J' W J / m + 12 I)^-1 with J the derivatives of the deviations by place in the range, m
-    the misfit and the range itself as prior. A parameter that no target sees keeps the width of its range: it is not
-    pinned.
+    the misfit and 1/12 the variance of the prior. A parameter that no target sees keeps the width of its range: it is
+    not pinned.
     """
     places = np.array([each.place(best[each.name]) for each in search.free])
     jacobian = _jacobian(search, places)
-    spread = _spread(jacobian, search.distance.weight / misfit(search, best))
+    spread = _spread(jacobian, search.distance.weight / search.misfit)
     found = []
     for i, each in enumerate(search.free):
         low, high = (min(max(places[i] + sign * NORMAL * spread[i], 0.0), 1.0) for sign in (-1.0, 1.0))
         found.append(
             Estimate(
                 each.name,
+                each.prior,
                 each.shipped,
                 best[each.name],
                 each.value(low),
@@ -45,17 +45,6 @@ def estimate(search: "Search", best: Mapping[str, float]) -> tuple[Estimate, ...
             )
         )
     return tuple(found)
-
-
-def misfit(search: "Search", best: Mapping[str, float]) -> float:
-    """Return the distance at the best values over its degrees of freedom, 1 where it is not above them.
-
-    A distance far above them means that the model cannot reach the targets together, or that their bands are too
-    narrow: deviations are then larger than the bands say, by the root of this ratio. Degrees of freedom: targets and
-    guards less parameters, at least one.
-    """
-    freedom = max(len(search.distance.checks) - len(search.free), 1)
-    return max(search.distance.of(search.deviations(best)) / freedom, 1.0)
 
 
 def _jacobian(search: "Search", places: Floats) -> Floats:
@@ -74,7 +63,7 @@ def _jacobian(search: "Search", places: Floats) -> Floats:
 
 
 def _spread(jacobian: Floats, weight: Floats) -> Floats:
-    """Return standard deviations of places, of which the range alone leaves 0.29: the prior is flat over it."""
+    """Return standard deviations of places, of which the prior alone leaves 0.29."""
     information = jacobian.T @ weight @ jacobian + np.eye(jacobian.shape[1]) / PRIOR_VARIANCE
     spread: Floats = np.sqrt(np.diag(np.linalg.inv(information)))
     return spread

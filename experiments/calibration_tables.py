@@ -16,14 +16,14 @@ def print_calibration(console: "Console", result: "CalibrationResult") -> None:
     from rich.table import Table
 
     table = Table(title="Parameters", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    for head in ("parameter", "shipped", "estimate", "95 % interval", "range", "pinned", "taken"):
+    for head in ("parameter", "range", "prior", "shipped", "estimate", "95 % interval", "pinned"):
         table.add_column(head)
     for each in result.estimates:
         ends = f"{each.low:.3g} to {each.high:.3g}"
         span = f"{each.span[0]:g} to {each.span[1]:g}"
         pinned = "yes" if each.pinned else "no"
-        taken = "yes" if each.taken else "no"
-        table.add_row(each.name, f"{each.shipped:.3g}", f"{each.value:.3g}", ends, span, pinned, taken)
+        values = (f"{value:.3g}" for value in (each.prior, each.shipped, each.value))
+        table.add_row(each.name, span, *values, ends, pinned)
     console.print(table)
     fit = Table(title="Fit", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for head in ("target", "band", "shipped", "fitted", "inside", "searched on"):
@@ -35,15 +35,15 @@ def print_calibration(console: "Console", result: "CalibrationResult") -> None:
     fitted, guarded = ([row.inside for row in result.fit if row.guard is kind] for kind in (False, True))
     console.print(
         f"{sum(fitted)} of {len(fitted)} targets and {sum(guarded)} of {len(guarded)} guards inside their bands; "
-        f"distance {result.distance_shipped:.0f} at the shipped parameters, {result.distance_best:.0f} at the "
-        f"estimates, {result.distance:.0f} at those taken over; "
+        f"distance {result.distance_shipped:.0f} at the shipped parameters, {result.distance:.0f} at the estimates, "
+        f"which are {result.pull:.0f} from the prior; "
         f"{result.evaluations} evaluations of {result.seeds} replicates in {result.seconds:.0f} s",
         highlight=False,
     )
     if result.misfit > 1.0:
         console.print(
-            f"The distance at the estimates is {result.misfit:.1f} times its degrees of freedom: intervals and the "
-            "threshold for taking over are widened by it",
+            f"The smallest distance is {result.misfit:.1f} times its degrees of freedom: by it the prior counts more "
+            "and intervals are wider",
             highlight=False,
         )
     console.print(f"Again: {result.command}", highlight=False)

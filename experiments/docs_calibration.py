@@ -12,37 +12,31 @@ from experiments.worlds import EVIDENCE, read_evidence
 
 TEXT = """# Calibration
 
-`{command}` ({evaluations} evaluations of {seeds} replicates, code `{code}`) searched the free parameters inside their
-declared ranges for the smallest distance to the targets: {before:.0f} at the values before it,
-{best:.0f} at the estimates, {after:.0f} at what is taken over, with {inside} of {count} targets and {held} of {guards}
-guards inside their bands. The whole result is `experiments/evidence/calibration.toml`; how a calibration works stands
-in [evidence](../evidence.md).
+`{command}` ({evaluations} evaluations of {seeds} replicates, {minutes:.0f} minutes, code `{code}`) searched the free
+parameters inside their declared ranges for the smallest distance to the targets and to the prior. The distance to the
+targets is {before:.0f} at the values before it and {after:.0f} at the estimates, with {inside} of {count} targets and
+{held} of {guards} guards inside their bands. The estimates are what the scenarios ship. The whole result is
+`experiments/evidence/calibration.toml`; how a calibration works stands in [evidence](../evidence.md).
 
-All values on this page are those of code `{code}`, with the parameters of then: the values before, the estimates and
-what the model gave at them. What the model gives now stands in [evidence](../evidence.md).
+The values before, the estimates and what the model gave at them are those of code `{code}`. What the model gives now
+stands in [evidence](../evidence.md).
 
-An estimate is **pinned** if its 95 % interval covers less than half of its range. **Taken over** are the estimates
-whose earlier value the targets reject: after the search the earlier values are tried one after the other, the cheapest
-first, and stay where chi-square does not reject all that were put back together (95 %). {widened} What is taken over is
-what the scenarios ship. What else was decided:
-
+- **The prior** of a parameter lies around what its source says, or around our judgement before any fit
+  (`experiments/evidence/free.toml`), with the variance of a flat one over the declared range. So a parameter that the
+  targets do not pin stays near its source, and none goes to the end of its range only because that makes up a little
+  for what the model lacks. {widened}
+- An estimate is **pinned** if its 95 % interval covers less than half of its range. The others are judgement inside
+  their sourced ranges as they were before: any value of the interval fits about as well.
 - **Guards** are the readings of three years of `2025` with a band of two ends, and the leading lab's list price (F-P5).
   They count as far as they lie outside their band, so that a fit of the first year cannot wreck the third. The price:
   these readings are no longer a test of what was not fitted.
-- "Before" are the values shipped before this calibration. Five of them (substitution and market elasticity of the
-  leading chipmaker, speed of construction starts, rent slope, padding of orders) and the loss of trust are estimates
-  of an earlier calibration, made before mistakes in the model were mended; this calibration does not reject them.
-- The closed premium of enterprises starts at what its source says (target 15: 3.4), which gives open weights their
-  share of tokens.
 - The loss of trust is solved for its own target alone.
 - Willingness to pay is not free: the search traded it for targets on Perplexity that are out of reach at the token
   prices of 2025. Its level is fitted to paid conversion (F-A13), what single apps deviate to their payers
   (`paid_extras`), after the calibration anew.
-
-- An estimate may be at the end of its range because it makes up for what the model lacks. What the estimates do to
-  facts that they were not fitted to, `watersellers validate --estimates experiments/evidence/calibration.toml` shows.
-
-The table says what the scenarios use now."""
+{changed}
+What a calibration's estimates do to facts that they were not fitted to, `watersellers validate --estimates RESULT.toml`
+shows before anything is shipped."""
 
 
 def calibration_page() -> str:
@@ -58,14 +52,15 @@ def calibration_page() -> str:
         code=result["fingerprint"][:12],
         before=result["distance_shipped"],
         after=result["distance"],
-        best=result.get("distance_best", result["distance"]),
+        minutes=result["seconds"] / 60.0,
         inside=sum(row["inside"] for row in targets),
         count=len(targets),
         held=sum(row["inside"] for row in guards),
         guards=len(guards),
-        widened=widened(result.get("misfit", math.nan)),
+        widened=widened(result["misfit"]),
+        changed=_changed(result["estimates"], shipped),
     )
-    estimates = [_estimate(each, shipped, pins) for each in result["estimates"]]
+    estimates = [_estimate(each, pins) for each in result["estimates"]]
     fits = [
         [
             (row["title"], band_text(tuple(row["band"])), _number(row.get("shipped")), _number(row.get("fitted")),
@@ -74,15 +69,15 @@ def calibration_page() -> str:
         ]
         for kind in (targets, guards)
     ]  # fmt: skip
-    heads_of_fit = ("band", "before", "taken over", "inside", "searched on")
-    heads = ("parameter", "thought to pin it", "range", "before", "estimate", "95 % interval", "pinned", "taken over",
-             "shipped now")  # fmt: skip
+    heads_of_fit = ("band", "before", "estimate", "inside", "searched on")
+    heads = ("parameter", "thought to pin it", "range", "prior", "before", "estimate and shipped", "95 % interval",
+             "pinned")  # fmt: skip
     return "\n\n".join(
         (
             text,
             "## Parameters",
             _rows(heads, estimates),
-            "## Targets, at the values before and at those taken over",
+            "## Targets, at the values before and at the estimates",
             _rows(("target", *heads_of_fit), fits[0]),
             "## Guards, at the same",
             _rows(("guard", *heads_of_fit), fits[1]),
@@ -90,20 +85,26 @@ def calibration_page() -> str:
     )
 
 
-def _estimate(each: dict[str, Any], shipped: dict[str, float], pins: dict[str, str]) -> tuple[str, ...]:
-    now = shipped.get(each["name"])
-    taken = now is not None and math.isclose(now, each["value"], rel_tol=0.01) and now != each["shipped"]
-    words = "not free" if now is None else f"**{now:.3g}**, the estimate" if taken else f"{now:.4g}"
+def _changed(estimates: Sequence[dict[str, Any]], shipped: dict[str, float]) -> str:
+    """Name the parameters that the scenarios do not ship at their estimate."""
+    others = [
+        f"- `{each['name']}` ships {shipped[each['name']]:g}, not its estimate {each['value']:g}.\n"
+        for each in estimates
+        if each["name"] in shipped and not math.isclose(shipped[each["name"]], each["value"], rel_tol=1e-9)
+    ]
+    return "".join(others)
+
+
+def _estimate(each: dict[str, Any], pins: dict[str, str]) -> tuple[str, ...]:
     return (
         each["name"],
         pins.get(each["name"], ""),
         f"{each['span'][0]:g} to {each['span'][1]:g}",
+        _number(each["prior"]),
         _number(each["shipped"]),
         _number(each["value"]),
         f"{each['low']:.3g} to {each['high']:.3g}",
         "yes" if each["pinned"] else "no",
-        "yes" if each.get("taken", True) else "no",
-        words,
     )
 
 

@@ -24,20 +24,21 @@ from experiments.calibration import (
     moments,
     overrides,
     path_fits,
+    rounded,
     targets,
 )
-from experiments.calibration_parsimony import put_back
 from experiments.calibration_report import calibration_report, lead, place
 from experiments.calibration_search import Search
-from experiments.calibration_statistics import estimate, misfit
+from experiments.calibration_statistics import estimate
 from experiments.checks import Check, load
 from experiments.errors import UserError
+from experiments.provenance import kinds, unknown_rows
 from experiments.reports import ChartBlock
 from experiments.workers import LocalPool
-from experiments.worlds import EVIDENCE
+from experiments.worlds import EVIDENCE, read_evidence
 
 Floats = NDArray[np.float64]
-FREE = tuple(Free(name, (), 0.0, 2.0, 0.5, False, "") for name in ("a", "b", "idle"))
+FREE = tuple(Free(name, (), 0.0, 2.0, 0.5, 0.8, False, "") for name in ("a", "b", "idle"))
 TRUTH = {"a": 1.4, "b": 0.6}
 
 
@@ -84,12 +85,12 @@ def test_the_search_finds_known_parameters() -> None:
     assert not found["idle"].pinned
 
 
-def test_what_the_targets_can_do_without_is_put_back() -> None:
+def test_what_no_target_sees_goes_to_its_prior_and_not_to_an_end_of_its_range() -> None:
     with KnownSearch() as search:
-        taken = put_back(search, {**TRUTH, "idle": 1.7})
-        far = put_back(search, {"a": 1.4, "b": 1.4, "idle": 1.7})
-    assert taken == {"a": TRUTH["a"], "b": 0.5, "idle": 0.5}, "0.5 for b is within what the targets can tell from 0.6"
-    assert far["b"] == 0.5, "an earlier value that is nearer is put back, too"
+        best = search.run(300, None)
+        assert search.pull({"a": 0.8, "b": 0.8, "idle": 0.8}) == pytest.approx(0.0, abs=1e-12)
+        assert search.pull({"a": 0.8, "b": 0.8, "idle": 1.8}) == pytest.approx(0.5**2 * 12.0)
+    assert best["idle"] == pytest.approx(0.8, abs=0.05)
 
 
 class FarSearch(KnownSearch):
@@ -97,8 +98,6 @@ class FarSearch(KnownSearch):
 
     def __init__(self, far: float) -> None:
         super().__init__()
-        self.free = FREE[:2]
-        self.shipped = {"a": 0.5, "b": 0.45}
         self.checks = (*CHECKS, _check("high", TRUTH["a"] + far), _check("low", TRUTH["a"] - far))
 
     def sample(self, values: Mapping[str, float], names: tuple[str, ...]) -> Floats:
@@ -106,25 +105,24 @@ class FarSearch(KnownSearch):
         return np.concatenate([known, known[[0, 0]]])
 
 
-def test_a_distance_above_its_degrees_of_freedom_widens_intervals_and_the_threshold() -> None:
-    widths, scales, taken = [], [], []
-    for far in (0.0, 0.3):
+def test_a_distance_above_its_degrees_of_freedom_widens_intervals_and_strengthens_the_prior() -> None:
+    widths, scales, found = [], [], []
+    for far in (0.0, 0.6):
         with FarSearch(far) as search:
-            (b,) = (each for each in estimate(search, TRUTH) if each.name == "b")
+            best = search.run(200, None)
+            (b,) = (each for each in estimate(search, best) if each.name == "b")
             widths.append(b.high - b.low)
-            scales.append(misfit(search, TRUTH))
-            taken.append(put_back(search, TRUTH)["b"])
-            distance = search.distance.of(search.deviations(TRUTH))
-    assert scales == [1.0, distance / 3.0]
-    assert distance == pytest.approx(18.0, rel=0.05)
-    assert widths[1] == pytest.approx(widths[0] * np.sqrt(scales[1]), rel=0.15)
-    assert taken == [TRUTH["b"], 0.45], "0.45 is rejected where the bands are right, and not where they are too narrow"
+            scales.append(search.misfit)
+            found.append(best["b"])
+    assert scales[0] == 1.0
+    assert scales[1] == pytest.approx(2.0 * 6.0**2 / 2.0, rel=0.05), "five targets less three parameters"
+    assert widths[1] == pytest.approx(widths[0] * np.sqrt(scales[1]), rel=0.25)
+    assert TRUTH["b"] < found[0] < found[1] < 0.8, "the prior is at 0.8"
 
 
 def test_how_much_intervals_are_widened_is_said(shipped: CalibrationResult) -> None:
     assert "9.00 times its degrees of freedom" in lead(replace(shipped, misfit=9.0))
     assert "3.00 times as large as the bands say" in lead(replace(shipped, misfit=9.0))
-    assert "too narrow" in lead(replace(shipped, misfit=np.nan))
     assert "not above its degrees of freedom" in lead(replace(shipped, misfit=1.0))
 
 
@@ -138,7 +136,7 @@ def test_the_search_keeps_where_it_came_nearer() -> None:
     with KnownSearch() as search:
         best = search.run(40, None)
         gains = search.gains
-        nearest = search.distance.of(search.deviations(best))
+        nearest = search.distance.of(search.deviations(best)) + search.pull(best)
     assert gains[0].evaluation == 1
     assert all(a.evaluation < b.evaluation and a.distance > b.distance for a, b in pairwise(gains))
     assert gains[-1].distance == pytest.approx(nearest)
@@ -161,9 +159,16 @@ def test_a_stopped_search_goes_on_from_its_journal(tmp_path: Path) -> None:
 def test_free_parameters_stay_inside_their_declared_ranges() -> None:
     for each in free_parameters("2025"):
         assert each.low <= each.shipped <= each.high
+        assert each.low <= each.prior <= each.high
         assert each.value(0.0) == pytest.approx(each.low)
         assert each.value(1.0) == pytest.approx(each.high)
         assert each.place(each.value(0.3)) == pytest.approx(0.3)
+
+
+def test_every_prior_has_a_source() -> None:
+    for name, each in read_evidence("free.toml").items():
+        assert kinds(each["source"]), name
+        assert not unknown_rows(each["source"]), name
 
 
 @pytest.mark.parametrize("scenario", ["2025", "2023"])
@@ -274,7 +279,7 @@ def test_a_parameter_of_one_target_is_solved_for_it(
 ) -> None:
     import experiments.calibration_alone as alone
 
-    free = Free("alone", ("x",), 0.0, 1.0, 0.2, False, "a line", "line")
+    free = Free("alone", ("x",), 0.0, 1.0, 0.2, 0.3, False, "a line", "line")
     check = _check("line", 0.0).model_copy(update={"band": band})
     monkeypatch.setattr(alone, "free_parameters", lambda scenario: (free,))
     monkeypatch.setattr(alone, "targets", lambda *, searched: (check,))
@@ -297,13 +302,13 @@ def test_a_parameter_whose_target_says_nothing_keeps_its_value(monkeypatch: pyte
         def sample(self, values: Mapping[str, float], names: tuple[str, ...]) -> Floats:
             return np.array([[10.0 * values["alone"], np.nan]])
 
-    free = Free("alone", ("x",), 0.0, 1.0, 0.2, False, "a line", "line")
+    free = Free("alone", ("x",), 0.0, 1.0, 0.2, 0.3, False, "a line", "line")
     check = _check("line", 5.0).model_copy(update={"band": (4.0, 6.0)})
     monkeypatch.setattr(alone, "free_parameters", lambda scenario: (free,))
     monkeypatch.setattr(alone, "targets", lambda *, searched: (check,))
     (found,) = alone.solve_alone(cast(Search, Silent()), {})
     assert (found.value, found.low, found.high) == (0.2, 0.0, 1.0)
-    assert not found.pinned and not found.taken
+    assert not found.pinned
     (found,) = alone.solve_alone(cast(Search, Half()), {})
     assert found.value == pytest.approx(0.5, abs=0.02)
 
@@ -340,6 +345,16 @@ def test_the_opening_can_be_fitted_all_over_the_ranges() -> None:
 @pytest.fixture(scope="module")
 def shipped() -> CalibrationResult:
     return CalibrationResult.load(EVIDENCE / "calibration.toml")
+
+
+def test_the_estimates_are_what_the_scenarios_ship(shipped: CalibrationResult) -> None:
+    free = {each.name: each for each in free_parameters(shipped.scenario)}
+    assert {each.name: each.value for each in shipped.estimates} == {n: rounded(f.shipped) for n, f in free.items()}
+    for scenario in ("2023", "2025"):
+        rows = Spec.load(scenario).parameters()
+        for each in shipped.estimates:
+            values = {row.value for row in rows if any(path_fits(row.path, path) for path in each.paths)}
+            assert values <= {each.value}, f"{scenario}: {each.name}"
 
 
 def test_a_result_is_read_back_as_it_was_saved(shipped: CalibrationResult, tmp_path: Path) -> None:
