@@ -135,7 +135,7 @@ class LabSpec(Parameters):
         doc="hold the nominal price of the large model and compete in quality",
     )
     training_growth: float = param(
-        0.06,
+        0.096,
         unit="1/month",
         source="F-L7: compute of the leading lab x3 a year",
         ge=-0.1,
