@@ -56,10 +56,9 @@ class TokenMarket:
         self.mix = enterprise_mix(chain.spec)
         self.at_war: dict[str, list[Lab]] = {}
         """Labs at war by region, from one publication of prices to the next."""
-        self._asked: tuple[int, dict[str, list[TokenOffer]]] = (-1, {})
-        """What sellers ask before the month's new prices, with its month: collected when a lab at war looks.
-
-        An event that changes prices clears it (`forget_prices`)."""
+        self._asked: tuple[int, dict[str, list[tuple[float, float, str]]]] = (-1, {})
+        """What sellers ask before the month's new prices, with its month: (price, quality, lab) by region, cheapest
+        first. Collected when a lab at war looks; an event that changes prices clears it (`forget_prices`)."""
 
     def publish(self) -> None:
         """Publish the offers of every region."""
@@ -117,14 +116,22 @@ class TokenMarket:
         agent = self.chain.labs[lab]
         own = agent.models[size]
         if self._asked[0] != self.chain.month:
-            self._asked = self.chain.month, self._offers_now()
-        rivals = [
-            offer.price.blend(self.mix)
-            for region in agent.spec.sells_in
-            for offer in self._asked[1][region]
-            if offer.lab != lab and offer.quality >= own.quality - COMPARABLE
-        ]
+            self._asked = self.chain.month, self._cheapest_first()
+        least = own.quality - COMPARABLE
+        rivals = []
+        for region in agent.spec.sells_in:
+            for price, quality, rival in self._asked[1][region]:
+                if rival != lab and quality >= least:
+                    rivals.append(price)
+                    break
         return min(rivals, default=own.opening_blend * own.scale)
+
+    def _cheapest_first(self) -> dict[str, list[tuple[float, float, str]]]:
+        """Return (price, quality, lab) of what is on sale now, by region."""
+        return {
+            region: sorted((offer.price.blend(self.mix), offer.quality, offer.lab) for offer in offers)
+            for region, offers in self._offers_now().items()
+        }
 
     def forget_prices(self) -> None:
         """Look anew at what rivals ask: an event has changed it."""

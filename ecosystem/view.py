@@ -424,8 +424,8 @@ class WorldView:
         me = self.apps[app]
         peers = [
             a
-            for a in self.apps.values()
-            if a.alive and a.region == me.region and a is not me and kind in a.last_streams and a.usage.users > 0.0
+            for a in self.consumer_markets[me.region].apps
+            if kind in a.last_streams and a.alive and a is not me and a.usage.users > 0.0
         ]
         users = math.fsum(a.usage.users for a in peers)
         if users <= 0.0:
