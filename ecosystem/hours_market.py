@@ -1,6 +1,7 @@
 """The market for accelerator-hours: contracts first, then spot; whoever comes short waits."""
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ class HoursMarket:
         self.chain = chain
         self.requests: dict[str, dict[str, float]] = {}
         self.granted: dict[str, dict[str, float]] = {}
-        self.bills: dict[str, list[tuple[str, float, float]]] = {}
+        self.bills: defaultdict[str, list[tuple[str, float, float]]] = defaultdict(list)
+        """What every buyer owes: (cloud, hours, USD)."""
         self._totals: dict[str, tuple[float, float]] = {}
         self.shares: dict[str, float] = {}
         self.opening_overflow: dict[tuple[str, str], float] = {}
@@ -38,12 +40,13 @@ class HoursMarket:
 
     def ask_region(self, region: str, wanted: Mapping[str, float]) -> None:
         """Ask the clouds of a region in proportion to their size and cheapness; `wanted`: hours by buyer."""
-        clouds = [c for c in self.chain.clouds.values() if c.alive and c.region == region]
+        clouds = [c for c in self.chain.clouds.values() if c.alive and c.region == region and c.size > 0.0]
         weights = {c.agent_id: c.size * c.rent**-3.0 for c in clouds}
         total = math.fsum(weights.values())
-        for buyer, hours in wanted.items():
-            for cloud, weight in weights.items():
-                self.ask(cloud, buyer, hours * weight / total)
+        for cloud, weight in weights.items():
+            asked = self.requests[cloud]
+            for buyer, hours in wanted.items():
+                asked[buyer] = asked.get(buyer, 0.0) + hours * weight / total
 
     def contracted(self) -> dict[str, list[float]]:
         """Return the hours of every customer's contracts with living clouds."""
@@ -73,21 +76,22 @@ class HoursMarket:
 
     def _bill(self) -> None:
         """Work out what every buyer gets and owes: delivered contract hours, and spot hours at the spot price."""
-        self.bills = {}
+        bills = self.bills
+        bills.clear()
         self._totals = {}
         for cloud_id, cloud in self.chain.clouds.items():
             if not cloud.alive:
                 continue
-            granted = self.granted[cloud_id]
-            for buyer, contract in cloud.contracts.items():
+            granted, contracts, spot_price = self.granted[cloud_id], cloud.contracts, cloud.spot_price
+            for buyer, contract in contracts.items():
                 hours = contract.hours * cloud.delivered
                 spot = granted.get(buyer, 0.0)
-                amount = hours * contract.price + spot * cloud.spot_price
+                amount = hours * contract.price + spot * spot_price
                 if amount > 0.0:
-                    self.bills.setdefault(buyer, []).append((cloud_id, hours + spot, amount))
+                    bills[buyer].append((cloud_id, hours + spot, amount))
             for buyer, spot in granted.items():
-                if buyer not in cloud.contracts:
-                    self.bills.setdefault(buyer, []).append((cloud_id, spot, spot * cloud.spot_price))
+                if buyer not in contracts:
+                    bills[buyer].append((cloud_id, spot, spot * spot_price))
 
     def hours_of(self, buyer: str) -> tuple[float, float]:
         """Return (hours a buyer has this month, what they cost in USD), contracts and spot together."""
