@@ -52,14 +52,16 @@ class Order:
         value = 0.0
         left = at_most(quantity, self.quantity)
         self.quantity -= left
-        while left > 0.0 and self.lots:
-            lot = self.lots[-1 if newest else 0]
-            part = at_most(left, lot[0])
-            value += part * lot[1]
-            lot[0] -= part
-            left -= part
-            if lot[0] <= 0.0 or left > 0.0:
-                self.lots.pop() if newest else self.lots.popleft()
+        lots, end = self.lots, -1 if newest else 0
+        while left > 0.0 and lots:
+            held, price = lots[end]
+            if held > left:
+                lots[end][0] = held - left
+                value += left * price
+                break
+            value += held * price
+            left -= held
+            del lots[end]
         if not self.lots:
             self.quantity = 0.0
         return value
