@@ -13,9 +13,9 @@ from pydantic import model_validator
 from agents.base import EconomicAgent
 from agents.parameters import Parameters, param
 from agents.tastes import Array, bass_step
-from agents.world import TokenOffer, World
+from agents.world import LargeOrSmall, TokenOffer, World
 
-OfferKey = tuple[str, str, str]
+OfferKey = tuple[str, str, LargeOrSmall]
 
 
 class EnterpriseSpec(Parameters):
@@ -354,11 +354,11 @@ class Enterprise(EconomicAgent):
         """Return the share-weighted price, USD per Mtok."""
         return float(self._share @ self._prices)
 
-    def purchases(self, offers: list[TokenOffer]) -> list[tuple[TokenOffer, float, float]]:
-        """Return (offer, Mtok, USD) bought from each supplier this month, of the offers last seen."""
+    def purchases(self) -> list[tuple[OfferKey, float, float]]:
+        """Return (key of the offer, Mtok, USD) bought this month, of the offers last seen."""
         volumes = self.volume * self._share
-        bought = zip(offers, volumes.tolist(), (volumes * self._prices).tolist(), strict=True)
-        return [(offer, volume, value) for offer, volume, value in bought if volume > 1e-9]
+        bought = zip(self._keys, volumes.tolist(), (volumes * self._prices).tolist(), strict=True)
+        return [purchase for purchase in bought if purchase[1] > 1e-9]
 
     def suppliers_per_firm(self) -> float:
         """Return the effective number of suppliers, the inverse Herfindahl index of token shares."""

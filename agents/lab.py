@@ -114,12 +114,11 @@ class Lab(Firm):
         spec = self.spec
         world = self.world
         self._plan_cloud_shares()
-        reserve = spec.provisioning / world.load_factor if world.on("peak_provisioning") else spec.provisioning
+        peaks = world.on("peak_provisioning")
+        reserve = spec.provisioning / world.load_factor if peaks else spec.provisioning
         serving = self.serving.forecast(1.0, world.sentiment) * reserve
         self.training_planned = self.training_budget / at_least(self.rent_paid, 1e-9)
-        idle = (
-            serving * (1.0 - world.load_factor) if world.on("peak_provisioning") and world.on("night_lending") else 0.0
-        )
+        idle = serving * (1.0 - world.load_factor) if peaks and world.on("night_lending") else 0.0
         total = serving + at_least(self.training_planned - idle, 0.0)
         for cloud, share in self.cloud_shares.items():
             if share > 0.005:
@@ -191,6 +190,8 @@ class Lab(Firm):
         substitution, market_elasticity, entrant = spec.substitution, spec.market_elasticity, spec.entrant_cost_ratio
         self._update_war()
         speed = 0.7 if self._war else spec.price_speed
+        clearing = 1.0 - self.service if self.world.on("service_scarcity") else 0.0
+        keeps_price_point = spec.price_point and not self._war and self.world.on("price_point")
         for size, model in self.models.items():
             model.unit_cost = self.world.token_cost(self.agent_id, size)
             elasticity = own_elasticity(model.share, substitution, market_elasticity)
@@ -199,11 +200,10 @@ class Lab(Firm):
             if self._war:
                 rival = self.world.rival_price(self.agent_id, size)
                 target = max(floor, min(rival, model.unit_cost))
-            clearing = 1.0 - self.service if self.world.on("service_scarcity") else 0.0
             model.premium = adjusted_premium(model.premium, clearing, 0.3)
             now = model.opening_blend * model.scale
             price = adjusted_price(now, target, model.premium, speed, floor)
-            if size == "large" and spec.price_point and not self._war and self.world.on("price_point"):
+            if size == "large" and keeps_price_point:
                 price = max(now, price)
             model.next_scale = price / model.opening_blend if model.opening_blend > 0.0 else 1.0
 

@@ -46,7 +46,7 @@ class TokenOffer(NamedTuple):
     service: float
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, LargeOrSmall]:
         """Identify the offer: seller, lab, size."""
         return (self.seller, self.lab, self.size)
 

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agents.enterprise import OfferKey
 from agents.lab import SIZES, Lab
 from ecosystem.spec import SpecError
 from ecosystem.token_costs import dot
@@ -61,7 +62,7 @@ def _open_enterprises(chain: "ValueChain") -> None:
     for segment in chain.enterprises.values():
         region = segment.spec.region
         offers = chain.tokens.offers[region]
-        spending = {}
+        spending: dict[OfferKey, float] = {}
         for lab_id, lab in chain.labs.items():
             revenue = lab.spec.enterprise_revenue.get(region, 0.0) * segment.spec.share
             if revenue > 0.0:

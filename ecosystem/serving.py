@@ -4,8 +4,9 @@ import math
 from typing import TYPE_CHECKING
 
 from agents.bounds import at_least, at_most
+from agents.enterprise import OfferKey
 from agents.lab import SIZES, Lab
-from agents.world import LargeOrSmall, TokenOffer
+from agents.world import LargeOrSmall
 from ecosystem.token_costs import dot
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class Serving:
         lends = chain.on("peak_provisioning") and chain.on("night_lending")
         self._lent = 1.0 - chain.load_factor if lends else 0.0
         self.loads: dict[tuple[str, LargeOrSmall], LabLoad] = {}
-        self.api_sales: dict[tuple[str, str, str, LargeOrSmall], tuple[TokenOffer, float, float]] = {}
+        self.api_sales: dict[tuple[str, str, str, LargeOrSmall], tuple[OfferKey, float, float]] = {}
+        """Key of the offer, Mtok and USD, by segment, seller, lab and size."""
         self.needed: dict[str, tuple[float, float]] = {}
         self.self_hosted: dict[str, float] = {}
         self.app_tokens: dict[str, dict[tuple[LargeOrSmall, bool], Mtok]] = {}
@@ -99,9 +101,8 @@ class Serving:
         for segment_id, segment in chain.enterprises.items():
             mix = segment.mix
             fresh, cached, answer = mix
-            for sale in segment.purchases(chain.tokens.offers[segment.spec.region]):
-                offer, volume, value = sale
-                seller, lab, size = offer.seller, offer.lab, offer.size
+            for sale in segment.purchases():
+                (seller, lab, size), volume, value = sale
                 self.api_sales[segment_id, seller, lab, size] = sale
                 if seller == lab:
                     api = loads[lab, size].api
@@ -212,6 +213,7 @@ class Serving:
         users have come to expect.
         """
         chain = self.chain
+        rationing = chain.on("rationing")
         for lab_id, lab in chain.labs.items():
             if not lab.alive:
                 continue
@@ -224,7 +226,7 @@ class Serving:
             left = rest - training
             service = first / (paid * reserve) if paid > 0.0 else 1.0
             free_service = at_most(left / (free * reserve), 1.0) if free > 0.0 else 1.0
-            if not chain.on("rationing"):
+            if not rationing:
                 service = free_service = 1.0
             lab.served, lab.free_served = service, free_service
             lab.service += 0.5 * (service - lab.service)

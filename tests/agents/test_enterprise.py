@@ -21,7 +21,7 @@ def test_an_empty_market_sells_nothing_and_remembers_its_price(segment: Enterpri
     segment.choose_suppliers([])
     segment.plan_volume([])
     assert len(segment.target_shares()) == 0
-    assert (segment.shares, segment.volume, segment.purchases([])) == ({}, 0.0, [])
+    assert (segment.shares, segment.volume, segment.purchases()) == ({}, 0.0, [])
     assert segment.log_price == before
     assert (segment.mean_price(), segment.suppliers_per_firm()) == (0.0, 0.0)
 
@@ -35,7 +35,7 @@ def test_a_market_that_fills_again_is_bought_from(segment: Enterprise) -> None:
     segment.choose_suppliers(offers)
     segment.plan_volume(offers)
     assert sum(segment.shares.values()) == pytest.approx(1.0)
-    assert sum(mtok for _, mtok, _ in segment.purchases(offers)) == pytest.approx(segment.volume)
+    assert sum(mtok for _, mtok, _ in segment.purchases()) == pytest.approx(segment.volume)
 
 
 def test_a_segment_that_opened_in_an_empty_market_takes_newcomers(segment: Enterprise) -> None:
