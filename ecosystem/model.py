@@ -396,7 +396,7 @@ class ValueChain(WorldView, mesa.Model):
         """Start investors' expectations of final demand and chip sales from the opening."""
         growth = self.spec.market.opening_growth
         fees = math.fsum(market.opening_fees() for market in self.consumer_markets.values())
-        api = math.fsum(v for _, _, v in self.serving.api_sales.values())
+        api = math.fsum(value for _, value in self.serving.api_sales.values())
         self._final_demand = Trend(fees + api, growth, self.spec.expectation)
         chips = math.fsum(maker.opening_revenue for maker in self.chipmakers.values())
         self._chip_sales = Trend(chips, growth, self.spec.expectation)

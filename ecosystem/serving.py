@@ -4,7 +4,6 @@ import math
 from typing import TYPE_CHECKING
 
 from agents.bounds import at_least, at_most
-from agents.enterprise import OfferKey
 from agents.lab import SIZES, Lab
 from agents.world import LargeOrSmall
 from ecosystem.token_costs import dot
@@ -37,7 +36,7 @@ class Serving:
         lends = chain.on("peak_provisioning") and chain.on("night_lending")
         self._lent = 1.0 - chain.load_factor if lends else 0.0
         self.loads: dict[tuple[str, LargeOrSmall], LabLoad] = {}
-        self.api_sales: dict[tuple[str, str, str, LargeOrSmall], tuple[OfferKey, float, float]] = {}
+        self.api_sales: dict[tuple[str, str, str, LargeOrSmall], tuple[float, float]] = {}
         """Key of the offer, Mtok and USD, by segment, seller, lab and size."""
         self.needed: dict[str, tuple[float, float]] = {}
         self.self_hosted: dict[str, float] = {}
@@ -101,9 +100,8 @@ class Serving:
         for segment_id, segment in chain.enterprises.items():
             mix = segment.mix
             fresh, cached, answer = mix
-            for sale in segment.purchases():
-                (seller, lab, size), volume, value = sale
-                self.api_sales[segment_id, seller, lab, size] = sale
+            for (seller, lab, size), volume, value in segment.purchases():
+                self.api_sales[segment_id, seller, lab, size] = volume, value
                 if seller == lab:
                     api = loads[lab, size].api
                     api[0] += volume * fresh

@@ -47,7 +47,7 @@ class Settlement:
         labs, clouds = chain.labs, chain.clouds
         regions = {name: segment.spec.region for name, segment in chain.enterprises.items()}
         invoices: dict[tuple[str, str], tuple[float, float]] = {}
-        for (segment, seller, lab, _), (_, volume, value) in chain.serving.api_sales.items():
+        for (segment, seller, lab, _), (volume, value) in chain.serving.api_sales.items():
             served = labs[seller].served if seller in labs else clouds[seller].hosted[lab].served
             parties = regions[segment], seller
             amount, quantity = invoices.get(parties, (0.0, 0.0))

@@ -157,7 +157,7 @@ class TokenMarket:
         chain = self.chain
         sales: dict[str, float] = {}
         totals: dict[str, float] = dict.fromkeys(chain.spec.regions, 0.0)
-        for (_, seller, _, _), (_, _, amount) in chain.serving.api_sales.items():
+        for (_, seller, _, _), (_, amount) in chain.serving.api_sales.items():
             sales[seller] = sales.get(seller, 0.0) + amount
         for seller, amount in sales.items():
             region = chain.labs[seller].spec.sells_in[0] if seller in chain.labs else chain.clouds[seller].region

@@ -5,8 +5,8 @@ result = calibrate(quick=True)
 
 A target's deviation counts in units of its band (the half width is one standard deviation and a half) together with
 the simulation's own covariance; all evaluations share their random numbers. An estimate is the mode of the posterior:
-every parameter has a prior around what its source says, so that one that the targets do not pin stays there. The
-readings of three years that have a
+parameters that are searched have a prior around our judgement before the calibration, so that one that the targets do
+not pin stays near it. The readings of three years that have a
 band of two ends are guards, and so are facts marked as such, which a parameter gives: they count as far as they lie
 outside their band, so that a fit of the first year cannot wreck the third. Targets whose worlds take long are not
 searched on; they are in the table of the fit all the same. Every evaluation is kept in a journal, so that a search
@@ -81,7 +81,7 @@ class Free:
 class Estimate:
     """A parameter's value, its 95 % interval inside the range, and whether the targets pin it.
 
-    `shipped` is what the scenarios had when the calibration ran, `prior` what it is drawn towards.
+    `shipped` is what the scenarios had when the calibration ran, `prior` the value to which the search draws it.
     """
 
     name: str
@@ -125,8 +125,8 @@ class CalibrationResult:
     """What a calibration found, and the command and code that found it.
 
     Distances are to the targets; `pull` is the distance of the estimates to the prior, in the same units. `misfit` is
-    the smallest distance to the targets alone over its degrees of freedom, at least 1: by it deviations are larger than
-    the bands say, so that the prior counts so much more, and intervals are wider.
+    the smallest distance to the targets before the last descent over its degrees of freedom, at least 1: by its root
+    deviations are larger than the bands say, so that the prior counts more and intervals are wider.
     """
 
     scenario: str
@@ -171,7 +171,9 @@ class CalibrationResult:
             fit = tuple(Fit(**_tuples(unknown | each)) for each in content.pop("fit"))
             gains = tuple(Gain(**each) for each in content.pop("gains", ()))
             return cls(**content, estimates=estimates, fit=fit, gains=gains)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except TypeError:
+            raise UserError(f"{path} was saved by another version of watersellers: run its command again") from None
+        except (OSError, ValueError, KeyError) as error:
             raise UserError(f"{path} is not a saved calibration: {error}") from None
 
     def to_html(self, path: str | Path) -> Path:
@@ -196,7 +198,9 @@ def free_parameters(scenario: str = "2025") -> tuple[Free, ...]:
     rows = {row.path: row for name in ("2023", scenario) for row in Spec.load(name).parameters()}
     found = []
     for name, each in read_evidence("free.toml").items():
-        prior = float(each["prior"])
+        prior = each.get("prior")
+        if not isinstance(prior, int | float):
+            raise UserError(f"free.toml: {name}: it needs a prior, a number")
         matching = [row for path, row in rows.items() if any(path_fits(path, p) for p in each["paths"])]
         spans = {row.span for row in matching}
         if len(spans) != 1 or None in spans:
@@ -207,7 +211,7 @@ def free_parameters(scenario: str = "2025") -> tuple[Free, ...]:
             raise UserError(f"free.toml: {name}: the prior {prior:g} is outside the range {span[0]:g} to {span[1]:g}")
         shipped = min(max(float(matching[-1].value), span[0]), span[1])
         log, alone = each.get("log", False), each.get("alone")
-        found.append(Free(name, tuple(each["paths"]), *span, shipped, prior, log, each["pins"], alone))
+        found.append(Free(name, tuple(each["paths"]), *span, shipped, float(prior), log, each["pins"], alone))
     return tuple(found)
 
 

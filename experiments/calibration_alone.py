@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.01
 """Of a range: how closely a parameter is solved for."""
-PINNED = 0.5
+PINNED_SHARE = 0.5
+"""Of a range: a parameter whose target is inside its band on less than that is pinned."""
 
 
 def solve_alone(search: "Search", best: Mapping[str, float]) -> tuple[Estimate, ...]:
     """Return the parameters that a target of their own pins, the searched ones at `best`.
 
     Each is solved so that its target's mean over replicates is the middle of the band; the interval is where it is
-    inside the band. Where the whole range lies on one side of the band, the nearer end is the estimate; where the
-    target has no value at a place that was tried, the parameter keeps its own and is not pinned.
+    inside the band, and the parameter is pinned if that is less than half its range. Where the whole range lies on one
+    side of the band, the nearer end is the estimate; where the target has no value at a place that was tried, the prior
+    is, and the parameter is not pinned.
     """
     return tuple(_solve(search, best, each) for each in free_parameters(search.scenario) if each.alone is not None)
 
@@ -65,7 +67,7 @@ def _solve(search: "Search", best: Mapping[str, float], free: Free) -> Estimate:
     ends = sorted((place_of(low), place_of(high)))
     if not np.isfinite([estimate, *ends]).all():
         whole = (free.low, free.high)
-        return Estimate(free.name, free.prior, free.shipped, free.shipped, *whole, whole, False, free.paths)
-    pinned = 0.0 < ends[1] - ends[0] < PINNED
+        return Estimate(free.name, free.prior, free.shipped, free.prior, *whole, whole, False, free.paths)
+    pinned = 0.0 < ends[1] - ends[0] < PINNED_SHARE
     values = (free.prior, free.shipped, rounded(free.value(estimate)), free.value(ends[0]), free.value(ends[1]))
     return Estimate(free.name, *values, (free.low, free.high), pinned, free.paths)

@@ -47,8 +47,8 @@ def lead(result: CalibrationResult) -> str:
     return (
         f"The distance to the targets goes from {f.digits(result.distance_shipped)} at the shipped parameters to "
         f"{f.digits(result.distance)} at the estimates; {inside} of {len(targets)} targets lie inside their bands, "
-        f"{before} before. {kept}The targets pin {pinned} of {len(result.estimates)} parameters; the others stay near "
-        "what their sources say, the prior. "
+        f"{before} before. {kept}The targets pin {pinned} of {len(result.estimates)} parameters; the others are held "
+        "mostly by their prior, our judgement before the calibration. "
         "A distance is the sum of squared deviations, each in standard deviations of its band, weighed with the "
         f"simulation's covariance. {widened(result.misfit)}"
     )
@@ -59,7 +59,7 @@ def widened(misfit: float) -> str:
     if misfit <= 1.0:
         return "The smallest is not above its degrees of freedom, so that intervals are as the bands say."
     return (
-        f"The smallest, without a prior, is {f.digits(misfit)} times its degrees of freedom: the model does not reach "
+        f"The smallest found is {f.digits(misfit)} times its degrees of freedom: the model does not reach "
         f"all targets together. So deviations are taken to be {f.digits(math.sqrt(misfit))} times as large as the "
         "bands say: 95 % intervals are that much wider, up to the range, and the prior counts "
         f"{f.digits(misfit)} times as much against the targets."
@@ -181,8 +181,8 @@ def _parameters(section: Section, result: CalibrationResult) -> None:
     units = _parameter_units(result.estimates)
     pinned = [each for each in result.estimates if each.pinned]
     section.chart(
-        f"{len(pinned)} of {len(result.estimates)} parameters are pinned: their intervals cover less than half of "
-        "their ranges",
+        f"{len(pinned)} of {len(result.estimates)} parameters are pinned: the targets leave less than half of the "
+        "prior's spread",
         parameter_chart(result.estimates),
         note="Each parameter on its own declared range, as the search measures it: wide ones in logarithms. Lines are "
         "95 % intervals, grey marks the values shipped before. A parameter of one target alone that "
@@ -215,8 +215,8 @@ def _parameters(section: Section, result: CalibrationResult) -> None:
             "pinned",
         ],
         rows,
-        note="The prior is what the parameter's source says, or our judgement before any fit. An estimate that is not "
-        "pinned is no measurement: any value of its interval fits about as well.",
+        note="The prior is our judgement before the calibration, in view of the parameter's source. An estimate that "
+        "is not pinned is no measurement: the targets hardly tell it from its prior.",
         words=True,
     )
 

@@ -1,7 +1,7 @@
 """The search of a calibration, kept in a journal: least squares where the start is good, CMA-ES where it is not.
 
 What is searched for is the mode of the posterior: the smallest distance to the targets together with that to the prior,
-which counts as many times as the targets miss their bands (`misfit`).
+which is multiplied by how many times the former is above its degrees of freedom (`misfit`).
 
 Most targets see few parameters, so that least squares on the deviations (Gauss-Newton inside the ranges) soon reaches
 the bottom of the valley it starts in; CMA-ES from several starts, helped by a surrogate of the moments, looks for a
@@ -13,6 +13,7 @@ runs through what it knows and goes on.
 
 import contextlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -40,7 +41,7 @@ WIDTH = 0.2
 
 
 PRIOR_VARIANCE = 1.0 / 12.0
-"""Of a parameter's place in its range around its prior: that of a flat one."""
+"""Of a parameter's place in its range around its prior: that of a flat one. The ends of the range cut it."""
 
 
 class _OutOfBudgetError(Exception):
@@ -62,6 +63,8 @@ class Search:
         self.shipped = {each.name: each.shipped for each in free}
         self.misfit = 1.0
         self._prior = np.array([each.place(each.prior) for each in free])
+        self._progress: Progress | None = None
+        self._budget = 0
         self._names = tuple(check.id for check in self.checks)
         self._journal = None if journal is None else Path(journal)
         self._pool = LocalPool(workers or cores())
@@ -133,25 +136,27 @@ class Search:
 
     def run(self, budget: int, progress: Progress | None) -> dict[str, float]:
         """Search until the budget is used up and return the best parameters."""
-        self._visit([self.shipped], progress, budget)
-        self._polish(self.shipped, progress, int(FIRST_SHARE * budget))
+        self._progress, self._budget = progress, budget
+        self._visit([self.shipped])
+        self._polish(self.shipped, int(FIRST_SHARE * budget))
         self.misfit = self._misfit_now()
         design = self._design(min(int(DESIGN_SHARE * budget), DESIGN_MOST * len(self.free)))
         for first in range(0, len(design), 8):
-            self._visit(design[first : first + 8], progress, budget)
+            self._visit(design[first : first + 8])
         starts = self._starts()
         asked = 0
         wide = int((1.0 - LAST_SHARE) * budget)
         while self.evaluations < wide:
             before = self.evaluations
             for optimiser in starts:
-                self._generation(optimiser, progress, wide)
+                self._generation(optimiser, wide)
             if self.evaluations // SURROGATE_EVERY > asked:
                 asked = self.evaluations // SURROGATE_EVERY
-                self._visit([self._proposal(asked)], progress, budget)
+                self._visit([self._proposal(asked)])
             if self.evaluations == before:
                 break
-        self._polish(self._best(), progress, budget)
+        self.misfit = self._misfit_now()
+        self._polish(self._best(), budget)
         return self._best()
 
     def _best(self) -> dict[str, float]:
@@ -165,13 +170,17 @@ class Search:
         return float(np.sum(self._prior_deviations(np.array(self._places(self._key(values)))) ** 2))
 
     def _prior_deviations(self, places: Floats) -> Floats:
-        """Return how far places (..., parameters) are from the prior, in standard deviations that the misfit narrows.
+        """Return how far places (..., parameters) are from the prior, in standard deviations times the misfit's root.
 
-        Deviations from targets are as many times larger than the bands say; counting the prior as often instead
+        By that root deviations from targets are larger than the bands say; multiplying those from the prior instead
         leaves the mode where it is.
         """
-        deviations: Floats = (places - self._prior) * np.sqrt(self.misfit / PRIOR_VARIANCE)
+        deviations: Floats = (places - self._prior) * self._prior_weight
         return deviations
+
+    @property
+    def _prior_weight(self) -> float:
+        return math.sqrt(self.misfit / PRIOR_VARIANCE)
 
     def _objective(self, key: tuple[float, ...]) -> float:
         prior = self._prior_deviations(np.array(self._places(key)))
@@ -181,20 +190,20 @@ class Search:
         """Return the smallest distance to the targets so far over its degrees of freedom, 1 where it is not above them.
 
         A distance far above them means that the model cannot reach the targets together, or that their bands are too
-        narrow: deviations are then larger than the bands say, by the root of this ratio. Degrees of freedom: targets
-        and guards less parameters, at least one.
+        narrow: deviations are then larger than the bands say, by the root of this ratio. Degrees of freedom are
+        nominal: targets and guards less parameters, at least one.
         """
         freedom = max(len(self.distance.checks) - len(self.free), 1)
         return max(min(map(self.distance.of, self._visited.values())) / freedom, 1.0)
 
     # --- points ----------------------------------------------------------------------------------------------
 
-    def _visit(self, points: Sequence[Mapping[str, float]], progress: Progress | None, budget: int) -> list[float]:
+    def _visit(self, points: Sequence[Mapping[str, float]]) -> list[float]:
         """Evaluate points as a part of the search and return their distances to targets and prior."""
         for point, deviations in zip(points, self.many(points), strict=True):
             self._visited[self._key(point)] = deviations
-        if progress is not None:
-            progress(self.evaluations, max(budget, self.evaluations))
+        if self._progress is not None:
+            self._progress(self.evaluations, max(self._budget, self.evaluations))
         return [self._objective(self._key(point)) for point in points]
 
     def _at(self, places: Floats) -> dict[str, float]:
@@ -214,26 +223,26 @@ class Search:
 
     # --- least squares ------------------------------------------------------------------------------------------
 
-    def _polish(self, start: Mapping[str, float], progress: Progress | None, budget: int) -> None:
-        """Descend from a point by least squares on the deviations, until no step helps or the budget ends."""
+    def _polish(self, start: Mapping[str, float], most: int) -> None:
+        """Descend from a point by least squares, until no step helps or `most` evaluations of the search are done."""
         from scipy.optimize import least_squares
 
         factor = np.linalg.cholesky(self.distance.weight).T
 
         def residuals(places: Floats) -> Floats:
             point = self._at(places)
-            self._visit([point], progress, budget)
+            self._visit([point])
             return np.concatenate([factor @ self._visited[self._key(point)], self._prior_deviations(places)])
 
         def jacobian(places: Floats) -> Floats:
-            if self.evaluations + len(self.free) > budget:
+            if self.evaluations + len(self.free) > most:
                 raise _OutOfBudgetError
             steps = np.where(places + STEP <= 1.0, STEP, -STEP)
             moved = [self._at(places + step * unit) for step, unit in zip(steps, np.eye(len(steps)), strict=True)]
-            self._visit(moved, progress, budget)
+            self._visit(moved)
             columns = [factor @ self._visited[self._key(point)] for point in moved]
-            targets = (np.array(columns) - residuals(places)[: len(factor)]).T / steps
-            return np.vstack([targets, np.eye(len(steps)) * np.sqrt(self.misfit / PRIOR_VARIANCE)])
+            slopes = (np.array(columns) - residuals(places)[: len(factor)]).T / steps
+            return np.vstack([slopes, np.eye(len(steps)) * self._prior_weight])
 
         origin = np.clip(np.array(self._places(self._key(start))), 0.01, 0.99)
         with contextlib.suppress(_OutOfBudgetError):
@@ -254,13 +263,13 @@ class Search:
             for start, origin in enumerate(origins)
         ]
 
-    def _generation(self, optimiser: Any, progress: Progress | None, budget: int) -> None:
-        """Run one generation of an optimiser, unless the budget is too small for it."""
+    def _generation(self, optimiser: Any, most: int) -> None:
+        """Run one generation of an optimiser, unless that would be more than `most` evaluations."""
         size = optimiser.population_size
-        if self.evaluations + size > budget or optimiser.should_stop():
+        if self.evaluations + size > most or optimiser.should_stop():
             return
         places = [np.asarray(optimiser.ask()) for _ in range(size)]
-        distances = self._visit([self._at(place) for place in places], progress, budget)
+        distances = self._visit([self._at(place) for place in places])
         optimiser.tell(list(zip(places, distances, strict=True)))
 
     # --- surrogate -------------------------------------------------------------------------------------------

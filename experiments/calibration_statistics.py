@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 PINNED = 0.5
-"""A parameter is pinned if its interval covers less than this share of its range."""
+"""A parameter is pinned if the targets leave less than this share of its prior's standard deviation."""
 NORMAL = 1.96
 
 
@@ -22,8 +22,8 @@ def estimate(search: "Search", best: Mapping[str, float]) -> tuple[Estimate, ...
     """Return every parameter with its interval around the best values.
 
     Gauss-Newton: covariance (J' W J / m + 12 I)^-1 with J the derivatives of the deviations by place in the range, m
-    the misfit and 1/12 the variance of the prior. A parameter that no target sees keeps the width of its range: it is
-    not pinned.
+    the misfit and 1/12 the variance of the prior. A parameter that no target sees keeps the spread of its prior: it
+    is not pinned.
     """
     places = np.array([each.place(best[each.name]) for each in search.free])
     jacobian = _jacobian(search, places)
@@ -40,7 +40,7 @@ def estimate(search: "Search", best: Mapping[str, float]) -> tuple[Estimate, ...
                 each.value(low),
                 each.value(high),
                 (each.low, each.high),
-                bool(high - low < PINNED),
+                bool(spread[i] < PINNED * PRIOR_VARIANCE**0.5),
                 each.paths,
             )
         )

@@ -96,7 +96,7 @@ def measure(chain: "ValueChain", app: str) -> dict[str, float]:
     values = measure_app(chain, [app])[app][0]
     record = chain.recorder
     sales = sum(float(record.of(lab, "rev_tokens").sum()) for lab in chain.labs)
-    enterprise = sum(value for _, _, value in chain.serving.api_sales.values())
+    enterprise = sum(value for _, value in chain.serving.api_sales.values())
     closed = [lab for lab in chain.labs.values() if not lab.open_weights]
     margin = [
         (lab.books.revenue - lab.books.cost_of_sales, lab.books.revenue) for lab in closed if lab.books.revenue > 0.0

@@ -307,7 +307,7 @@ def test_a_parameter_whose_target_says_nothing_keeps_its_value(monkeypatch: pyte
     monkeypatch.setattr(alone, "free_parameters", lambda scenario: (free,))
     monkeypatch.setattr(alone, "targets", lambda *, searched: (check,))
     (found,) = alone.solve_alone(cast(Search, Silent()), {})
-    assert (found.value, found.low, found.high) == (0.2, 0.0, 1.0)
+    assert (found.value, found.low, found.high) == (0.3, 0.0, 1.0)
     assert not found.pinned
     (found,) = alone.solve_alone(cast(Search, Half()), {})
     assert found.value == pytest.approx(0.5, abs=0.02)
@@ -370,7 +370,7 @@ def test_what_is_no_calibration_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.toml"
     for content in ("a = 1", "a = ", 'estimates = [{name = "a"}]\nfit = []'):
         file.write_text(content)
-        with pytest.raises(UserError, match="not a saved calibration"):
+        with pytest.raises(UserError, match=r"not a saved calibration|another version"):
             CalibrationResult.load(file)
     with pytest.raises(UserError, match="not a saved calibration"):
         CalibrationResult.load(tmp_path / "none.toml")
