@@ -43,6 +43,9 @@ WIDTH = 0.2
 PRIOR_VARIANCE = 1.0 / 12.0
 """Of a parameter's place in its range around its prior: that of a flat one. The ends of the range cut it."""
 
+MEASURING = ("moments*.py", "checks.py", "worlds.py", "world_runs.py", "calibration.py", "evidence/worlds.toml")
+"""Files beside the model's that decide what an evaluation finds."""
+
 
 class _OutOfBudgetError(Exception):
     """No evaluations are left for a step."""
@@ -301,12 +304,17 @@ class Search:
     # --- journal ---------------------------------------------------------------------------------------------
 
     def _digest_now(self) -> str:
-        """Return a name for all that decides an evaluation: code, targets, parameters, replicates."""
+        """Return a name for all that decides an evaluation: code, scenario, targets, parameters, replicates."""
         import hashlib
 
-        from experiments.fingerprint import fingerprint
+        from ecosystem.spec import Spec
+        from experiments.fingerprint import files_digest, fingerprint
 
-        content = (fingerprint(), self.scenario, self.seeds, self.free, self.checks)
+        folder = Path(__file__).parent
+        measuring = files_digest(folder, "measuring", (path for each in MEASURING for path in folder.glob(each)))
+        free = [(each.name, each.paths, each.low, each.high, each.shipped, each.log) for each in self.free]
+        scenario = Spec.load(self.scenario).model_dump_json()
+        content = (fingerprint(), measuring, scenario, self.seeds, free, self.checks)
         return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
     def _read_journal(self) -> None:

@@ -4,7 +4,7 @@ import ast
 import hashlib
 import importlib.util
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -34,8 +34,13 @@ def fingerprint() -> str:
 
 def folder_digest(folder: Path, name: str) -> str:
     """Digest of all files below a folder: syntax trees of Python files, bytes of the others."""
+    return files_digest(folder, name, _files(folder))
+
+
+def files_digest(folder: Path, name: str, files: Iterable[Path]) -> str:
+    """Digest of some files below a folder: syntax trees of Python files, bytes of the others."""
     digest = hashlib.sha256()
-    for path in sorted(_files(folder), key=lambda path: path.relative_to(folder).as_posix()):
+    for path in sorted(files, key=lambda path: path.relative_to(folder).as_posix()):
         content = syntax_digest(path) if path.suffix == ".py" else hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{name}/{path.relative_to(folder).as_posix()} {content}\n".encode())
     return digest.hexdigest()

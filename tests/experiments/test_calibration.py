@@ -156,6 +156,15 @@ def test_a_stopped_search_goes_on_from_its_journal(tmp_path: Path) -> None:
     assert KnownSearch.simulated == before
 
 
+def test_a_journal_is_that_of_its_scenario_and_ranges_and_of_any_prior() -> None:
+    def digest(free: tuple[Free, ...], scenario: str = "toy") -> str:
+        return Search(scenario, free, 2, None, 1)._digest_now()
+
+    assert digest(tuple(replace(each, prior=0.9) for each in FREE)) == digest(FREE)
+    others = [tuple(replace(each, high=3.0) for each in FREE), tuple(replace(each, shipped=0.6) for each in FREE)]
+    assert len({digest(FREE), digest(FREE, "2025"), *map(digest, others)}) == 4
+
+
 def test_free_parameters_stay_inside_their_declared_ranges() -> None:
     for each in free_parameters("2025"):
         assert each.low <= each.shipped <= each.high
