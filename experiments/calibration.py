@@ -125,8 +125,8 @@ class CalibrationResult:
     """What a calibration found, and the command and code that found it.
 
     Distances are to the targets; `pull` is the distance of the estimates to the prior, in the same units. `misfit` is
-    the smallest distance to the targets before the last descent over its degrees of freedom, at least 1: by its root
-    deviations are larger than the bands say, so that the prior counts more and intervals are wider.
+    the smallest distance to the targets over its degrees of freedom, at least 1: by its root deviations are larger than
+    the bands say, and intervals wider.
     """
 
     scenario: str

@@ -55,14 +55,13 @@ def lead(result: CalibrationResult) -> str:
 
 
 def widened(misfit: float) -> str:
-    """Say by how much intervals are wider, and the prior counts more, than the bands alone would have it."""
+    """Say by how much intervals are wider than the bands alone would have it."""
     if misfit <= 1.0:
-        return "The smallest is not above its degrees of freedom, so that intervals are as the bands say."
+        return "The smallest found is not above its degrees of freedom: intervals are as the bands say."
     return (
-        f"The smallest found is {f.digits(misfit)} times its degrees of freedom: the model does not reach "
-        f"all targets together. So deviations are taken to be {f.digits(math.sqrt(misfit))} times as large as the "
-        "bands say: 95 % intervals are that much wider, up to the range, and the prior counts "
-        f"{f.digits(misfit)} times as much against the targets."
+        f"The smallest found is {f.digits(misfit)} times its degrees of freedom: the model does not reach all targets "
+        f"together. So intervals take deviations to be {f.digits(math.sqrt(misfit))} times as large as the bands say; the "
+        "estimates take the bands at their word, for what is out of reach should not make the rest count less."
     )
 
 

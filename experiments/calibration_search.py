@@ -1,7 +1,6 @@
 """The search of a calibration, kept in a journal: least squares where the start is good, CMA-ES where it is not.
 
-What is searched for is the mode of the posterior: the smallest distance to the targets together with that to the prior,
-which is multiplied by how many times the former is above its degrees of freedom (`misfit`).
+What is searched for is the mode of the posterior: the smallest distance to the targets together with that to the prior.
 
 Most targets see few parameters, so that least squares on the deviations (Gauss-Newton inside the ranges) soon reaches
 the bottom of the valley it starts in; CMA-ES from several starts, helped by a surrogate of the moments, looks for a
@@ -13,7 +12,6 @@ runs through what it knows and goes on.
 
 import contextlib
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -64,7 +62,6 @@ class Search:
         self.seeds = seeds
         self.checks = (*targets(searched=True), *guards())
         self.shipped = {each.name: each.shipped for each in free}
-        self.misfit = 1.0
         self._prior = np.array([each.place(each.prior) for each in free])
         self._progress: Progress | None = None
         self._budget = 0
@@ -142,7 +139,6 @@ class Search:
         self._progress, self._budget = progress, budget
         self._visit([self.shipped])
         self._polish(self.shipped, int(FIRST_SHARE * budget))
-        self.misfit = self._misfit_now()
         design = self._design(min(int(DESIGN_SHARE * budget), DESIGN_MOST * len(self.free)))
         for first in range(0, len(design), 8):
             self._visit(design[first : first + 8])
@@ -158,7 +154,6 @@ class Search:
                 self._visit([self._proposal(asked)])
             if self.evaluations == before:
                 break
-        self.misfit = self._misfit_now()
         self._polish(self._best(), budget)
         return self._best()
 
@@ -173,24 +168,17 @@ class Search:
         return float(np.sum(self._prior_deviations(np.array(self._places(self._key(values)))) ** 2))
 
     def _prior_deviations(self, places: Floats) -> Floats:
-        """Return how far places (..., parameters) are from the prior, in standard deviations times the misfit's root.
-
-        By that root deviations from targets are larger than the bands say; multiplying those from the prior instead
-        leaves the mode where it is.
-        """
-        deviations: Floats = (places - self._prior) * self._prior_weight
+        """Return how far places (..., parameters) are from the prior, in its standard deviations."""
+        deviations: Floats = (places - self._prior) / PRIOR_VARIANCE**0.5
         return deviations
-
-    @property
-    def _prior_weight(self) -> float:
-        return math.sqrt(self.misfit / PRIOR_VARIANCE)
 
     def _objective(self, key: tuple[float, ...]) -> float:
         prior = self._prior_deviations(np.array(self._places(key)))
         return self.distance.of(self._visited[key]) + float(prior @ prior)
 
-    def _misfit_now(self) -> float:
-        """Return the smallest distance to the targets so far over its degrees of freedom, 1 where it is not above them.
+    @property
+    def misfit(self) -> float:
+        """The smallest distance to the targets so far over its degrees of freedom, 1 where it is not above them.
 
         A distance far above them means that the model cannot reach the targets together, or that their bands are too
         narrow: deviations are then larger than the bands say, by the root of this ratio. Degrees of freedom are
@@ -245,7 +233,7 @@ class Search:
             self._visit(moved)
             columns = [factor @ self._visited[self._key(point)] for point in moved]
             slopes = (np.array(columns) - residuals(places)[: len(factor)]).T / steps
-            return np.vstack([slopes, np.eye(len(steps)) * self._prior_weight])
+            return np.vstack([slopes, np.eye(len(steps)) / PRIOR_VARIANCE**0.5])
 
         origin = np.clip(np.array(self._places(self._key(start))), 0.01, 0.99)
         with contextlib.suppress(_OutOfBudgetError):

@@ -105,7 +105,7 @@ class FarSearch(KnownSearch):
         return np.concatenate([known, known[[0, 0]]])
 
 
-def test_a_distance_above_its_degrees_of_freedom_widens_intervals_and_strengthens_the_prior() -> None:
+def test_a_distance_above_its_degrees_of_freedom_widens_intervals() -> None:
     widths, scales, found = [], [], []
     for far in (0.0, 0.6):
         with FarSearch(far) as search:
@@ -117,7 +117,8 @@ def test_a_distance_above_its_degrees_of_freedom_widens_intervals_and_strengthen
     assert scales[0] == 1.0
     assert scales[1] == pytest.approx(2.0 * 6.0**2 / 2.0, rel=0.05), "five targets less three parameters"
     assert widths[1] == pytest.approx(widths[0] * np.sqrt(scales[1]), rel=0.25)
-    assert TRUTH["b"] < found[0] < found[1] < 0.8, "the prior is at 0.8"
+    assert found[1] == pytest.approx(found[0], abs=0.02), "what is out of reach does not make the rest count less"
+    assert TRUTH["b"] < found[0] < 0.8, "the prior is at 0.8"
 
 
 def test_how_much_intervals_are_widened_is_said(shipped: CalibrationResult) -> None:
