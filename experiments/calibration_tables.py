@@ -42,7 +42,7 @@ def print_calibration(console: "Console", result: "CalibrationResult") -> None:
     )
     if result.misfit > 1.0:
         console.print(
-            f"The smallest distance is {result.misfit:.1f} times its degrees of freedom: intervals are the wider for it",
+            f"The smallest distance is {result.misfit:.1f} times its degrees of freedom: intervals are wider by it",
             highlight=False,
         )
     console.print(f"Again: {result.command}", highlight=False)
