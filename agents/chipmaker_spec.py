@@ -149,18 +149,18 @@ class ChipmakerSpec(Parameters):
         doc="unit cost of the next best entrant over own unit cost: the limit price",
     )
     price_speed: float = param(
-        0.2,
+        0.159,
         unit="1/month",
-        source="judgement",
+        source="judgement, calibrated",
         gt=0,
         le=1,
         span=(0.05, 0.5),
         doc="theta: share of the gap to the target price closed in a month",
     )
     scarcity_slope: float = param(
-        0.15,
+        0.229,
         unit="1",
-        source="judgement",
+        source="judgement, calibrated",
         ge=0,
         le=2,
         span=(0, 0.4),
@@ -197,7 +197,7 @@ class ChipmakerSpec(Parameters):
         12, unit="months", source="F-C2", ge=1, le=60, span=(6, 24), doc="tau: from capacity start to output"
     )
     start_speed: float = param(
-        0.152,
+        0.294,
         unit="1/month",
         source="F-C2 and section 2.2: x5 in a year; judgement inside it, calibrated",
         ge=0,
@@ -206,9 +206,9 @@ class ChipmakerSpec(Parameters):
         doc="lambda: share of the capacity gap started in a month",
     )
     supply_line: float = param(
-        0.5,
+        0.36,
         unit="1",
-        source="Sterman 1989",
+        source="Sterman 1989; calibrated inside its range",
         ge=0,
         le=1,
         span=(0, 1),
@@ -253,9 +253,9 @@ class ChipmakerSpec(Parameters):
         doc="share of extra revenue that goes to R&D and staff",
     )
     provision_months: float = param(
-        4.0,
+        4.4,
         unit="months",
-        source="judgement",
+        source="judgement, calibrated",
         gt=0,
         le=36,
         span=(2, 9),

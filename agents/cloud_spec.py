@@ -96,7 +96,7 @@ class CloudSpec(Parameters):
         doc="u*: utilisation at which rent is at rest",
     )
     rent_slope: float = param(
-        1.2,
+        1.33,
         unit="1",
         source="F-K12; judgement inside it, calibrated",
         ge=0,
@@ -105,9 +105,9 @@ class CloudSpec(Parameters):
         doc="eta: monthly log change of rent per unit of utilisation above target",
     )
     rent_speed: float = param(
-        0.164,
+        0.148,
         unit="1/month",
-        source="judgement, calibrated: target 10",
+        source="judgement, calibrated",
         ge=0,
         le=1,
         span=(0.02, 0.3),
@@ -168,16 +168,16 @@ class CloudSpec(Parameters):
         doc="fall of rent expected over an accelerator's life; from 0.08 on neoclouds' purchases would not pay",
     )
     order_speed: float = param(
-        0.12,
+        0.1,
         unit="1/month",
-        source="judgement",
+        source="judgement, calibrated",
         gt=0,
         le=1,
         span=(0.1, 1),
         doc="share of the fleet gap ordered in a month",
     )
     padding: float = param(
-        0.884,
+        0.604,
         unit="1",
         source="Lee, Padmanabhan, Whang 1997; judgement inside it, calibrated",
         ge=0,

@@ -60,7 +60,12 @@ class ConsumersSpec(Parameters):
         25.0, unit="queries/month", source="judgement", span=(10.0, 60.0), gt=0, doc="median appetite"
     )
     usage_sigma: float = param(
-        1.6, unit="log points", source="F-A1, F-A3", span=(1.3, 1.9), gt=0, doc="spread of appetite"
+        1.66,
+        unit="log points",
+        source="F-A1, F-A3; calibrated inside its range",
+        span=(1.3, 1.9),
+        gt=0,
+        doc="spread of appetite",
     )
     usage_wtp_correlation: float = param(
         0.5,
@@ -131,7 +136,13 @@ class ConsumersSpec(Parameters):
         0.8, unit="dissimilarity", source="judgement", span=(0.5, 1.0), gt=0, le=1, doc="of apps against none"
     )
     review: float = param(
-        0.15, unit="per month", source="F-A15", span=(0.08, 0.25), gt=0, le=1, doc="base hazard of a review"
+        0.159,
+        unit="per month",
+        source="F-A15; calibrated inside its range",
+        span=(0.08, 0.25),
+        gt=0,
+        le=1,
+        doc="base hazard of a review",
     )
     price_review: float = param(
         0.5,
@@ -155,7 +166,12 @@ class ConsumersSpec(Parameters):
         0.6, unit="per month", source="F-Z1", span=(0.4, 0.9), ge=0, le=1, doc="first review of a bought user"
     )
     switching_cost: float = param(
-        1.5, unit="utils", source="F-A15", span=(0.5, 3.0), ge=0, doc="cost c of leaving an option"
+        1.86,
+        unit="utils",
+        source="F-A15; calibrated inside its range",
+        span=(0.5, 3.0),
+        ge=0,
+        doc="cost c of leaving an option",
     )
     ad_dislike_median: float = param(
         0.15,
@@ -192,7 +208,7 @@ class ConsumersSpec(Parameters):
     trust_loss: float = param(
         0.002,
         unit="per month",
-        source="F-V5, by the ratio 3:1; judgement inside it, calibrated: target 19",
+        source="F-V5, by the ratio 3:1; judgement inside it, calibrated",
         span=(0.002, 0.03),
         ge=0,
         doc="beta, per ad per query",

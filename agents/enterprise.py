@@ -97,28 +97,34 @@ class EnterpriseSpec(Parameters):
         doc="speed of the long-run response",
     )
     substitution_models: float = param(
-        2.0, unit="1", source="F-P14", gt=0, le=20, span=(1.2, 4), doc="price exponent among models"
+        2.27,
+        unit="1",
+        source="F-P14; calibrated inside its range",
+        gt=0,
+        le=20,
+        span=(1.2, 4),
+        doc="price exponent among models",
     )
     substitution_hosts: float = param(
         5.0, unit="1", source="F-P14", gt=0, le=50, span=(3, 8), doc="price exponent among hosts of one model"
     )
     quality_weight: float = param(
-        3.0,
+        1.74,
         unit="1/q",
-        source="judgement",
+        source="judgement, calibrated",
         ge=0,
         le=20,
         span=(1, 6),
         doc="log attractiveness of a unit of quality",
     )
     closed_premium: float = param(
-        3.4,
+        4.64,
         unit="1",
-        source="F-P15",
+        source="F-P15; calibrated inside its range",
         ge=-5,
         le=20,
         span=(2, 7),
-        doc="log attractiveness of closed labs' brands over open weights on a host (calibration target 15: 3.4)",
+        doc="log attractiveness of closed labs' brands over open weights on a host",
     )
     quality_demand: float = param(
         0.5,
@@ -130,9 +136,9 @@ class EnterpriseSpec(Parameters):
         doc="share of the quality-adjusted price fall that creates demand",
     )
     inertia: float = param(
-        0.5,
+        0.38,
         unit="1",
-        source="F-P16",
+        source="F-P16; calibrated inside its range",
         ge=0,
         lt=1,
         span=(0.2, 0.9),

@@ -95,13 +95,13 @@ class ResearchSpec(Parameters):
         doc="log accelerator-hours per token that a unit of quality adds: better models are larger and think longer",
     )
     software_progress: float = param(
-        1.0986,
+        1.58,
         unit="1/year",
-        source="F-P1 to F-P3 bound it",
+        source="F-P1 to F-P3 bound it; calibrated inside",
         ge=0,
         le=3,
         span=(0.69, 2.3),
-        doc="log fall of accelerator-hours per token by software: ln 3 a year",
+        doc="log fall of accelerator-hours per token by software",
     )
     load_factor: float = param(
         0.754,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from pydantic import BaseModel
@@ -60,9 +61,12 @@ def parameter_rows(node: Any, path: str, sources: Mapping[str, str]) -> Iterator
 
 
 def _source(path: str, sources: Mapping[str, str]) -> str | None:
-    """Return the scenario's own source of a path: exact, else the longest prefix that ends in *."""
+    """Return the scenario's own source of a path: exact, else with * for one name, else the longest prefix before *."""
     if path in sources:
         return sources[path]
+    for pattern, source in sources.items():
+        if ".*." in pattern and fnmatchcase(path, pattern) and path.count(".") == pattern.count("."):
+            return source
     for length in range(len(path), -1, -1):
         found = sources.get(f"{path[:length]}*")
         if found is not None:
