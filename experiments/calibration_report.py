@@ -57,10 +57,10 @@ def lead(result: CalibrationResult) -> str:
 def widened(misfit: float) -> str:
     """Say by how much intervals are wider than the bands alone would have it."""
     if misfit <= 1.0:
-        return "The smallest found is not above its degrees of freedom: intervals are as the bands say."
+        return "The smallest distance found is not above its degrees of freedom: intervals are as the bands say."
     return (
-        f"The smallest found is {f.digits(misfit)} times its degrees of freedom: the model does not reach all targets "
-        f"together. So intervals take deviations to be {f.digits(math.sqrt(misfit))} times as large as the bands say; "
+        f"The smallest distance found is {f.digits(misfit)} times its degrees of freedom: the model does not reach all "
+        f"targets together. So intervals take deviations to be {f.digits(math.sqrt(misfit))} times as large as the bands say; "
         "the estimates take the bands at their word, for what is out of reach should not make the rest count less."
     )
 

@@ -10,9 +10,9 @@ from experiments.worlds import EVIDENCE, read_evidence
 
 TEXT = """# Calibration
 
-`{command}` ({evaluations} evaluations of {seeds} replicates, {minutes:.0f} minutes, code `{code}`) searched the free
-parameters inside their declared ranges for the smallest distance to the targets and to the prior. The distance to the
-targets is {before:.0f} at the values before it and {after:.0f} at the estimates, with {inside} of {count} targets and
+`{command}` ({evaluations} evaluations of {seeds} replicates, code `{code}`; its last call took {minutes:.0f} minutes, with
+what the journal held already) searched the free parameters inside their declared ranges for the smallest distance to the
+targets and to the prior. The distance to the targets is {before:.0f} at the values before it and {after:.0f} at the estimates, with {inside} of {count} targets and
 {held} of {guards} guards inside their bands. The estimates are what the scenarios ship. The whole result is
 `experiments/evidence/calibration.toml`; how a calibration works stands in [evidence](../evidence.md).
 
@@ -22,7 +22,8 @@ stands in [evidence](../evidence.md).
 - **The prior** of a parameter lies around our judgement before the calibration, in view of its source
   (`experiments/evidence/free.toml`), with the variance of a flat one over the declared range. So a parameter that the
   targets hardly see stays near that judgement, and is drawn back from the end of its range, where it would make up for
-  what the model lacks. Some of those sources are targets, too: prior and target are not independent then. {widened}
+  what the model lacks. Some of those sources are targets, too: prior and target are not independent then.
+- **Misfit.** {widened}
 - An estimate is **pinned** if the targets leave less than half of its prior's standard deviation. The others are mostly
   the prior: judgement inside their ranges, which the targets hardly tell apart.
 - **Guards** are the readings of three years of `2025` with a band of two ends, and the leading lab's list price (F-P5).
