@@ -60,8 +60,9 @@ def widened(misfit: float) -> str:
         return "The smallest distance found is not above its degrees of freedom: intervals are as the bands say."
     return (
         f"The smallest distance found is {f.digits(misfit)} times its degrees of freedom: the model does not reach all "
-        f"targets together. So intervals take deviations to be {f.digits(math.sqrt(misfit))} times as large as the bands "
-        "say; the estimates take the bands at their word, for what is out of reach should not make the rest count less."
+        "targets together. So intervals take deviations to be "
+        f"{f.digits(math.sqrt(misfit))} times as large as the bands say; the estimates take the bands at their word, "
+        "for what is out of reach should not make the rest count less."
     )
 
 

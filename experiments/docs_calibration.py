@@ -11,11 +11,11 @@ from experiments.worlds import EVIDENCE, read_evidence
 TEXT = """# Calibration
 
 `{command}` ({evaluations} evaluations of {seeds} replicates, code `{code}`; its last call took
-{minutes:.0f} minutes, with what the journal held already) searched the free parameters inside their declared ranges for
-the smallest distance to the targets and to the prior. The distance to the targets is {before:.0f} at the values before it
-and {after:.0f} at the estimates, with {inside} of {count} targets and {held} of {guards} guards inside their bands. The
-estimates are what the scenarios ship. The whole result is `experiments/evidence/calibration.toml`; how a calibration
-works stands in [evidence](../evidence.md).
+{minutes:.0f} minutes, with what the journal held already) searched the free parameters inside their declared ranges
+for the smallest distance to the targets and to the prior. The distance to the targets is {before:.0f} at the values
+before it and {after:.0f} at the estimates, with {inside} of {count} targets and {held} of {guards} guards inside their
+bands. The estimates are what the scenarios ship. The whole result is `experiments/evidence/calibration.toml`; how a
+calibration works stands in [evidence](../evidence.md).
 
 The values before, the estimates and what the model gave at them are those of code `{code}`. What the model gives now
 stands in [evidence](../evidence.md).
