@@ -89,6 +89,17 @@ class EuphoricDemand(ValueChain):
         return 2.0 if self.timeline.shocks else super().demand_boost(region)
 
 
+class LavishLeader(ValueChain):
+    """Chipmakers put three times as much into their customers as they mean to."""
+
+    def investment(self) -> None:
+        """Pay what is put into customers twice more."""
+        super().investment()
+        if self.on("circular_finance"):
+            for _ in range(2):
+                self.equity.invest_in_customers()
+
+
 class FundedDemand(ValueChain):
     """Demand follows the investors' inflow at once, nobody deciding: the short cut that the model must not take."""
 

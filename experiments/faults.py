@@ -56,17 +56,11 @@ _BROKEN = "experiments.broken_models"
 _ALL = (
     Fault(
         "powerless-chips",
-        ("water-sellers-value-added", "water-sellers-cents"),
+        _WATER,
         "chipmakers and clouds face entry at their own cost",
         {"chipmaker.*.entrant_cost_ratio": 1.01, "cloud.*.entrant_cost_ratio": 1.01, "mechanisms.chip_scarcity": False,
          "mechanisms.utilisation_pricing": False},
-        ("glut", "equity-order", "circular-finance", "new-interaction", "no-collapse", "bullwhip", *_BUSY),
-    ),
-    Fault(
-        "captive-customers",
-        ("water-sellers-capital",),
-        "customers of clouds hardly move to cheaper ones",
-        {"cloud.*.substitution": 2.0},
+        ("glut", "equity-order", "circular-finance", "new-interaction", "no-collapse", "bullwhip"),
     ),
     Fault(
         "costless-tokens",
@@ -107,7 +101,7 @@ _ALL = (
         "euphoria",
         ("no-collapse",),
         "demand doubles on news",
-        related=("jevons", "glut", *_BUSY),
+        related=("jevons", "glut", "circular-finance", *_BUSY),
         model=f"{_BROKEN}:EuphoricDemand",
     ),
     Fault(
@@ -153,7 +147,7 @@ _ALL = (
         "generous-hosts",
         ("open-weights",),
         "hosts sell open models at a tenth of the owner's price",
-        related=("open-host", "scale-trap", "no-collapse", *_WATER),
+        related=("open-host", "scale-trap", "no-collapse", "circular-finance", *_WATER),
         model=f"{_BROKEN}:GenerousHosts",
     ),
     Fault("loyal-users", ("bought-users",), "bought users never review", {"consumers.*.trial_review": 0.0}),
@@ -162,10 +156,10 @@ _ALL = (
     Fault("no-freeze", ("glut",), "demand never freezes", model=f"{_BROKEN}:NoFreeze"),
     Fault("funded-demand", ("funding",), "demand follows the investors' inflow", model=f"{_BROKEN}:FundedDemand"),
     Fault(
-        "no-circular-finance",
+        "lavish-leader",
         ("circular-finance",),
-        "chipmakers put nothing into customers",
-        {"mechanisms.circular_finance": False},
+        "what a chipmaker means to put into its customers is paid three times",
+        model=f"{_BROKEN}:LavishLeader",
     ),
     Fault(
         "no-money-in-search",
@@ -221,10 +215,14 @@ class FaultCheck:
 
     @property
     def kind(self) -> Cell:
-        """What the fault did to the claim. A model that only breaks off upsets no claim of its own."""
+        """What the fault did to the claim. A model that only breaks off upsets no claim of its own.
+
+        A claim that the sound model leaves open has no verdict that an unrelated fault could overturn.
+        """
         if self.own:
             return "upset" if self.upset else "missed"
-        if not self.upset and (self.measured or self.sound == self.broken):
+        open_before = self.sound == "inconclusive" and not self.related
+        if (open_before or not self.upset) and (self.measured or self.sound == self.broken):
             return "kept"
         return "related" if self.related else "stray"
 
