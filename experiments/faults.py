@@ -51,6 +51,8 @@ class Fault:
 _WATER = ("water-sellers-value-added", "water-sellers-capital", "water-sellers-cents")
 _BUSY = ("water-sellers-capital",)
 """What hangs on how much compute is used: more use is a higher return on the capital that serves it."""
+_USE = ("no-collapse",)
+"""What hangs on how much of the compute apps' users use: the rest of it has an elasticity of its own."""
 _BROKEN = "experiments.broken_models"
 
 _ALL = (
@@ -66,7 +68,7 @@ _ALL = (
         "costless-tokens",
         ("scale-trap",),
         "apps pay nothing for tokens and hours",
-        related=("flat-margin", "quota", "subscription-poor", "ai-search-first", "circular-finance", *_WATER),
+        related=("flat-margin", "quota", "subscription-poor", "ai-search-first", "circular-finance", *_USE, *_WATER),
         model=f"{_BROKEN}:CostlessTokens",
     ),
     Fault(
@@ -74,7 +76,8 @@ _ALL = (
         ("flat-rate",),
         "everybody wants the same number of answers",
         {"consumers.*.usage_sigma": 0.05, "consumers.*.monthly_variation": 0.05},
-        ("flat-margin", "quota", "scale-trap", "subscription-poor", "api-hike", "new-interaction", "circular-finance"),
+        ("flat-margin", "quota", "scale-trap", "subscription-poor", "api-hike", "new-interaction", "circular-finance",
+         *_USE),
     ),
     Fault(
         "wild-appetites",
@@ -215,14 +218,10 @@ class FaultCheck:
 
     @property
     def kind(self) -> Cell:
-        """What the fault did to the claim. A model that only breaks off upsets no claim of its own.
-
-        A claim that the sound model leaves open has no verdict that an unrelated fault could overturn.
-        """
+        """What the fault did to the claim. A model that only breaks off upsets no claim of its own."""
         if self.own:
             return "upset" if self.upset else "missed"
-        open_before = self.sound == "inconclusive" and not self.related
-        if (open_before or not self.upset) and (self.measured or self.sound == self.broken):
+        if not self.upset and (self.measured or self.sound == self.broken):
             return "kept"
         return "related" if self.related else "stray"
 

@@ -234,13 +234,18 @@ def _claims(scenario: str) -> Sequence[Any]:
 
 
 def attempt(point: Point) -> Attempt:
-    """Return what comes of a point. A worker process calls this."""
+    """Return what comes of a point; a failure with a known reason is a row, any other is a bug and raised.
+
+    A worker process calls this.
+    """
     import traceback
+
+    from ecosystem.spec import SpecError
 
     started = time.perf_counter()
     try:
         found = estimates(point)
-    except Exception as error:  # any failure is a row of the store
+    except (RunFailure, SpecError, UserError) as error:
         words = f"{type(error).__name__}: {error}"
         return Attempt(None, words, traceback.format_exc(), time.perf_counter() - started)
     return Attempt(found, "", "", time.perf_counter() - started)

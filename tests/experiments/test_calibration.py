@@ -301,7 +301,7 @@ def test_a_parameter_of_one_target_is_solved_for_it(
         assert found.high == pytest.approx(0.6, abs=0.02)
 
 
-def test_a_parameter_whose_target_says_nothing_keeps_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_parameter_whose_target_says_nothing_has_the_value_of_its_prior(monkeypatch: pytest.MonkeyPatch) -> None:
     import experiments.calibration_alone as alone
 
     class Silent(_Line):

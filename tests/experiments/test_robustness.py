@@ -134,6 +134,15 @@ def test_a_point_that_fails_says_where() -> None:
     assert found.seconds > 0.0
 
 
+def test_a_bug_is_no_point_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(point: Point) -> dict[str, float]:
+        raise KeyError(point.number)
+
+    monkeypatch.setattr(robustness, "estimates", bug)
+    with pytest.raises(KeyError):
+        attempt(Point(0, "toy", ()))
+
+
 def test_a_store_of_other_code_says_so(tmp_path: Path) -> None:
     rows = robustness_rows(_store(tmp_path / "store", [1e9, 1e9], code="0" * 64))
     assert all("another version" in row.note for row in rows)
