@@ -165,7 +165,10 @@ class Search:
 
     def pull(self, values: Mapping[str, float]) -> float:
         """Return the distance of parameters to the prior, in units of that to the targets."""
-        return float(np.sum(self._prior_deviations(np.array(self._places(self._key(values)))) ** 2))
+        return self._pull(self._key(values))
+
+    def _pull(self, key: tuple[float, ...]) -> float:
+        return float(np.sum(self._prior_deviations(np.array(self._places(key))) ** 2))
 
     def _prior_deviations(self, places: Floats) -> Floats:
         """Return how far places (..., parameters) are from the prior, in its standard deviations."""
@@ -173,8 +176,7 @@ class Search:
         return deviations
 
     def _objective(self, key: tuple[float, ...]) -> float:
-        prior = self._prior_deviations(np.array(self._places(key)))
-        return self.distance.of(self._visited[key]) + float(prior @ prior)
+        return self.distance.of(self._visited[key]) + self._pull(key)
 
     @property
     def misfit(self) -> float:

@@ -367,6 +367,16 @@ def test_the_estimates_are_what_the_scenarios_ship(shipped: CalibrationResult) -
             assert values <= {each.value}, f"{scenario}: {each.name}"
 
 
+def test_sources_of_calibrated_values_say_so(shipped: CalibrationResult) -> None:
+    parts = {"2025": ("",), "2023": ("chipmaker.", "cloud.", "research.")}
+    for scenario, beginnings in parts.items():
+        rows = [row for row in Spec.load(scenario).parameters() if row.path.startswith(beginnings)]
+        paths = [path for each in shipped.estimates for path in each.paths]
+        calibrated = [row for row in rows if any(path_fits(row.path, path) for path in paths)]
+        assert len(calibrated) >= 20
+        assert [row.path for row in calibrated if "calibrated" not in row.source] == []
+
+
 def test_a_result_is_read_back_as_it_was_saved(shipped: CalibrationResult, tmp_path: Path) -> None:
     unknown = replace(shipped.fit[0], fitted=np.nan, ends=(0.1, 0.2))
     whole = replace(shipped, fit=(unknown, *shipped.fit[1:]), gains=(Gain(1, 9.0), Gain(4, 3.0)))
