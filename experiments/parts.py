@@ -3,8 +3,6 @@
 import hashlib
 import os
 import re
-import signal
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -12,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import RunFailure
+from experiments.interrupts import ctrl_c_comes_through
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     import duckdb
     from numpy.typing import NDArray
 
@@ -34,34 +31,8 @@ def connect() -> "Iterator[duckdb.DuckDBPyConnection]":
     It has one thread and holds nothing: all tables are files, none is cached, and views are temporary, which no
     other connection sees.
     """
-    with _ctrl_c_comes_through(), _database(os.getpid()).cursor() as connection:
+    with ctrl_c_comes_through(), _database(os.getpid()).cursor() as connection:
         yield connection
-
-
-@contextmanager
-def _ctrl_c_comes_through() -> Iterator[None]:
-    """Ctrl-C inside is KeyboardInterrupt outside, whatever a library inside makes of it: DuckDB, errors of its own."""
-    before = signal.getsignal(signal.SIGINT)
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pressed = False
-
-    def press(number: int, frame: "FrameType | None") -> None:
-        nonlocal pressed
-        try:
-            before(number, frame)
-        except KeyboardInterrupt:
-            pressed = True
-            raise
-
-    signal.signal(signal.SIGINT, press)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if pressed:
-            raise KeyboardInterrupt from None
 
 
 @lru_cache(maxsize=1)

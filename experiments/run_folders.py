@@ -206,6 +206,9 @@ def _write_text(path: Path, text: str) -> None:
 @contextlib.contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
     """A hidden folder beside the results, gone in the end; RunFailure where the disk refuses."""
+    from experiments.interrupts import load_duckdb
+
+    load_duckdb()
     import duckdb
 
     place = folder.absolute()
@@ -248,10 +251,12 @@ def _put(draft: Path, folder: Path) -> None:
 
 def _read(path: Path, order: str) -> "dict[str, Any]":
     """Read a Parquet file as numpy columns; UserError if it is missing or damaged."""
+    from experiments.interrupts import load_duckdb
+    from experiments.parts import connect, file_pattern
+
+    load_duckdb()
     import duckdb
     import numpy as np
-
-    from experiments.parts import connect, file_pattern
 
     try:
         with connect() as connection:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.designs import Design
 from experiments.errors import RunFailure, UserError
+from experiments.interrupts import load_duckdb
 from experiments.parts import connect, damaged_files, part_name, pattern_in, write_table, write_text
 from experiments.samples import Factor, Range, Value
 
@@ -117,6 +118,7 @@ class Store:
         if not isinstance(content, dict) or not {"fingerprint", "outcome_schema"} <= content.keys():
             raise UserError(f"{self.path} is not a sweep store: its manifest.json is that of something else")
         self.manifest: dict[str, Any] = content
+        load_duckdb()
 
     @classmethod
     def create(cls, path: str | Path, *, fingerprint: str, schema: str) -> "Store":

@@ -56,16 +56,18 @@ def sweep_command(
     """
     from experiments.designs import Design
     from experiments.dispatch import progress_bar
+    from experiments.interrupts import ctrl_c_comes_through
     from experiments.runs import resolved
-    from experiments.sweeps import parse_shard, sweep
+    from experiments.sweeps import parse_shard, prepare_workers, sweep
 
     path = _design_path(design)
     plan = Design.load(path)
-    base = resolved(plan.scenario, parse_overrides(overrides or []))
     part = None if shard is None else parse_shard(shard)
+    prepare_workers(plan, workers, cluster, part)
+    base = resolved(plan.scenario, parse_overrides(overrides or []))
     store = out or Path("results") / path.stem
     try:
-        with progress_bar() as show:
+        with ctrl_c_comes_through(), progress_bar() as show:
             result = sweep(
                 plan,
                 store,

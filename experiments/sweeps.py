@@ -108,7 +108,9 @@ def sweep(
     started = time.perf_counter()
     if shard is not None and not 1 <= shard[0] <= shard[1]:
         raise UserError(f"shard {shard[0]}/{shard[1]}: the first number goes from 1 to the second")
-    plan = make_plan(design if isinstance(design, Design) else Design.load(design), base, runner)
+    design = design if isinstance(design, Design) else Design.load(design)
+    prepare_workers(design, workers, cluster, shard)
+    plan = make_plan(design, base, runner)
     folder = Store.create(store, fingerprint=fingerprint(), schema=plan.schema)
     points = range(len(plan.sample)) if shard is None else range(shard[0] - 1, len(plan.sample), shard[1])
     runs = len(points) * plan.design.replicates
@@ -127,6 +129,13 @@ def sweep(
     seconds = time.perf_counter() - started
     counts = (dispatch.finished, dispatch.failed, dispatch.shared, dispatch.failed_before)
     return SweepResult(folder, plan.record.id, runs, *counts, seconds)
+
+
+def prepare_workers(design: Design, workers: int | None, cluster: str | None, shard: tuple[int, int] | None) -> None:
+    """Have the model loaded for the workers of a sweep, if it has some for certain, while this process plans."""
+    fewest = design.fewest_runs // (1 if shard is None else shard[1]) * (design.months or 1)
+    if cluster is None and isinstance(_workers(workers, None, fewest), LocalPool):
+        LocalPool.prepare()
 
 
 def replay(store: Store | str | Path, key: str, runner: str = RUNNER) -> Replay:

@@ -5,7 +5,9 @@ All three take chunks of runs and write their own part files, so no result passe
 
 import contextlib
 import importlib
+import logging
 import os
+import sys
 import threading
 import time
 import traceback
@@ -18,15 +20,18 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from experiments.conditions import one_thread, patient_collector
 from experiments.errors import RunFailure, UserError
 from experiments.fingerprint import fingerprint
+from experiments.interrupts import ctrl_c_waits
 from experiments.samples import Value
 from experiments.stores import Store
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+    from multiprocessing.context import BaseContext
     from multiprocessing.synchronize import Barrier
 
     from ecosystem.spec import Spec
 
+logger = logging.getLogger("watersellers")
 Outcomes = Callable[..., dict[str, float]]
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 MOST_SECONDS_TO_START = 300.0
@@ -181,7 +186,7 @@ class InProcess:
 
 
 class LocalPool:
-    """A pool of processes on this machine.
+    """A pool of processes on this machine, copies of one that has loaded the model (`prepare`).
 
     Every worker watches a pipe that only the parent can write to: when the parent closes it or is killed, the
     workers end at once, in the middle of a run. A part that is half-written then is a temporary file.
@@ -198,10 +203,33 @@ class LocalPool:
         self._executor: Executor | None = None
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> Self:
+    @staticmethod
+    def prepare() -> "BaseContext":
+        """Start, without waiting for it, the process whose copies the workers will be; return how to copy it.
+
+        It loads the model while this process plans, once for all pools that this process makes, and has no threads,
+        so that copies are safe. Where copies are not safe (macOS) or there is no place for its socket, workers start
+        from nothing.
+        """
         import multiprocessing
 
-        self._context = multiprocessing.get_context("spawn")
+        if sys.platform != "linux":
+            return multiprocessing.get_context("spawn")
+        from multiprocessing import forkserver, resource_tracker
+
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["experiments.preload"])
+        resource_tracker.ensure_running()  # now, for it lets Ctrl-C through again where it starts
+        with _one_thread_environment(), ctrl_c_waits():
+            try:
+                forkserver.ensure_running()
+            except OSError as error:  # no directory for sockets, or its name is too long for one
+                logger.info("workers start from nothing: %s", error)
+                return multiprocessing.get_context("spawn")
+        return context
+
+    def __enter__(self) -> Self:
+        self._context = self.prepare()
         self._reader, self._writer = self._context.Pipe(duplex=False)
         self._stack.enter_context(_one_thread_environment())
         self._stack.callback(self._reader.close)
@@ -237,12 +265,14 @@ class LocalPool:
             ) from None
 
     def _start(self) -> Executor:
-        terms = self._reader, self._context.Barrier(self.slots, timeout=MOST_SECONDS_TO_START)
+        barrier = self._context.Barrier(self.slots, timeout=MOST_SECONDS_TO_START)
+        terms = self._reader, barrier, dict(os.environ)
         self._executor = ProcessPoolExecutor(
             self.slots, mp_context=self._context, initializer=_start_worker, initargs=terms
         )
-        for _ in range(self.slots):
-            self._executor.submit(os.getpid)
+        with ctrl_c_waits():
+            for _ in range(self.slots):
+                self._executor.submit(os.getpid)
         return self._executor
 
     @property
@@ -301,14 +331,18 @@ class DaskCluster:
         return (KilledWorker,)
 
 
-def _start_worker(lifeline: "Connection", all_there: "Barrier") -> None:
+def _start_worker(lifeline: "Connection", all_there: "Barrier", environment: dict[str, str]) -> None:
     """Prepare a pool process: deaf to Ctrl-C, which the parent handles, and bound to the parent's life.
 
-    It is ready once all processes of the pool are.
+    `environment` is the parent's as it is now: the copied process has that of its own start. Ready once all
+    processes of the pool are.
     """
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)
     threading.Thread(target=_follow_parent, args=(lifeline,), daemon=True).start()
     all_there.wait()
 

@@ -1,0 +1,62 @@
+"""Ctrl-C where a library, or a process that is just starting, would make something else of it."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+@contextmanager
+def ctrl_c_comes_through() -> Iterator[None]:
+    """Ctrl-C inside is KeyboardInterrupt outside, whatever a library inside makes of it: DuckDB, errors of its own."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed = False
+
+    def press(number: int, frame: "FrameType | None") -> None:
+        nonlocal pressed
+        try:
+            before(number, frame)
+        except KeyboardInterrupt:
+            pressed = True
+            raise
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pressed:
+            raise KeyboardInterrupt from None
+
+
+@contextmanager
+def ctrl_c_waits() -> Iterator[None]:
+    """Ctrl-C inside is KeyboardInterrupt at the end; processes that are started inside never see any.
+
+    The mask is what such processes inherit; the handler is for signals that another thread of this process takes.
+    """
+    came: list[int] = []
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    in_main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if in_main else None
+    try:
+        yield
+    finally:
+        if in_main:
+            signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+def load_duckdb() -> None:
+    """Import DuckDB, whose beginning takes Ctrl-C for an error, for a reason to abort, or for nothing."""
+    with ctrl_c_waits():
+        import duckdb  # noqa: F401
