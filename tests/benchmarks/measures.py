@@ -53,6 +53,15 @@ for replicate in range(runs):
 """
 
 
+FIRST_START = """
+import sys
+import ecosystem.model
+from experiments.sweeps import sweep
+from tests.benchmarks.test_sweeps import taxes
+print(sweep(taxes("2025", int(sys.argv[2]), int(sys.argv[3])), sys.argv[1], workers=2).seconds)
+"""
+
+
 def timed(act: Callable[[], object], rounds: int) -> list[float]:
     """Return the process seconds of some rounds, after one to warm up."""
     act()
@@ -180,14 +189,21 @@ def consumer_market() -> dict[str, float]:
         result["plain Mesa, 10^6"] = time.process_time() - started
         del reference
         gc.collect()
-        for power in (5, 6, 9):
+        for power in (5, 6, 8, 9):
             consumers, offers = opened(10.0**power, 10, 2)
-            if power < 9:
+            if power < 8:
                 result[f"numpy rows, 10^{power}"] = typical(partial(Individuals(consumers).choose, offers), 9)
             result[f"strata, 10^{power}"] = typical(partial(consumers.choose, offers), 200)
         cast(Any, consumers.world).sampling = False
         result["strata, 10^9, expectations"] = typical(partial(consumers.choose, offers), 200)
     return result
+
+
+def cells_with_people(people: float) -> int:
+    """Return how many cells of taste and option hold anybody, in the market above after a month."""
+    consumers, offers = opened(people, 10, 2)
+    consumers.choose(offers)
+    return int(np.count_nonzero(consumers.people))
 
 
 def _forget(model: mesa.Model) -> None:
@@ -265,13 +281,15 @@ class Sweep:
     """Sweeps of `runs` runs, medians: seconds on the wall with one and with two workers, and inside the runs of one.
 
     `efficiencies` has one number for each pair of sweeps, one worker and two in turn; `start` is the seconds on
-    the wall of two workers for two runs, less half of what the runs take.
+    the wall of two workers for two runs, less half of what the runs take, and `first` is that of the first workers
+    of a process, which load the model.
     """
 
     runs: int
     wall: tuple[float, float]
     inside: float
     start: float
+    first: float
     efficiencies: tuple[float, ...]
 
     @property
@@ -288,6 +306,7 @@ def sweep_throughput(folder: Path, runs: int, months: int, rounds: int) -> Sweep
         return sweep(taxes("2025", number, months), store / name, workers=workers).seconds
 
     wall("warm", few, 1)
+    first = float(_python("-c", FIRST_START, str(folder / "first"), str(few), str(months)))
     starts, one, two, inside = [], [], [], []
     for k in range(rounds):
         starts.append(wall(f"start-{k}", few, 2))
@@ -295,8 +314,9 @@ def sweep_throughput(folder: Path, runs: int, months: int, rounds: int) -> Sweep
         two.append(wall(f"two-{k}", runs, 2))
         inside.append(run_seconds(Store(store / f"one-{k}")))
     efficiencies = tuple(a / (2 * b) for a, b in zip(one, two, strict=True))
-    start = median(starts) - median(inside) / runs
-    return Sweep(runs, (median(one), median(two)), median(inside), start, efficiencies)
+    run = median(inside) / runs
+    wall_medians = median(one), median(two)
+    return Sweep(runs, wall_medians, median(inside), median(starts) - run, first - run, efficiencies)
 
 
 def point_seconds(folder: Path, points: int = 200) -> float:
