@@ -194,8 +194,8 @@ def consumer_market() -> dict[str, float]:
             if power < 8:
                 result[f"numpy rows, 10^{power}"] = typical(partial(Individuals(consumers).choose, offers), 9)
             result[f"strata, 10^{power}"] = typical(partial(consumers.choose, offers), 200)
-        cast(Any, consumers.world).sampling = False
-        result["strata, 10^9, expectations"] = typical(partial(consumers.choose, offers), 200)
+            cast(Any, consumers.world).sampling = False
+            result[f"strata, 10^{power}, expectations"] = typical(partial(consumers.choose, offers), 200)
     return result
 
 
