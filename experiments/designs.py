@@ -132,12 +132,6 @@ class Design(BaseModel):
             raise ValueError(f"n of a sobol design is a power of two: {lower} or {2 * lower}, not {self.n}")
         return self
 
-    @property
-    def fewest_runs(self) -> int:
-        """A number of runs that the design has at least, known before its scenario is."""
-        lists = [len(levels) for levels in (self.levers | self.uncertainties).values() if isinstance(levels, list)]
-        return self.replicates * max(self.n or 1, len(self.table), *lists, 1)
-
     def factors(self, parameters: "Mapping[str, ParameterRow]") -> tuple[Factor, ...]:
         """What is varied, levers first; `parameters` are the scenario's parameter rows by path."""
         if self.method == "table":

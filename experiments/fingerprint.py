@@ -19,17 +19,45 @@ def fingerprint() -> str:
 
     Comments, docstrings and layout do not count. Computed once a process, without importing the model.
     """
+    stamp()
     digest = hashlib.sha256()
+    for name, folder in _folders():
+        digest.update(folder_digest(folder, name).encode())
+    for line in _versions():
+        digest.update(line.encode())
+    return digest.hexdigest()
+
+
+@cache
+def stamp() -> str:
+    """Digest of where the model's files are, of their sizes and times, and of the versions: known in milliseconds.
+
+    Taken once a process, no later than the fingerprint: processes of equal stamps have equal fingerprints.
+    """
+    digest = hashlib.sha256()
+    for _, folder in _folders():
+        for path in sorted(_files(folder)):
+            status = path.stat()
+            digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
+    for line in _versions():
+        digest.update(line.encode())
+    return digest.hexdigest()
+
+
+def _folders() -> Iterator[tuple[str, Path]]:
+    """The packages of the model and where they are."""
     for name in PACKAGES:
         spec = importlib.util.find_spec(name)
         if spec is None or not spec.submodule_search_locations:
             raise ModuleNotFoundError(f"the package {name} is not installed")
-        folder = Path(next(iter(spec.submodule_search_locations)))
-        digest.update(folder_digest(folder, name).encode())
-    digest.update(f"python {platform.python_version()}".encode())
+        yield name, Path(next(iter(spec.submodule_search_locations)))
+
+
+def _versions() -> Iterator[str]:
+    """The versions that the model computes with."""
+    yield f"python {platform.python_version()}"
     for library in LIBRARIES:
-        digest.update(f"{library} {version(library)}".encode())
-    return digest.hexdigest()
+        yield f"{library} {version(library)}"
 
 
 def folder_digest(folder: Path, name: str) -> str:

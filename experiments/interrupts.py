@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def ctrl_c_comes_through() -> Iterator[None]:
-    """Ctrl-C inside is KeyboardInterrupt outside, whatever a library inside makes of it: DuckDB, errors of its own."""
+    """Ctrl-C inside is KeyboardInterrupt outside where a library makes an error of its own of it, as DuckDB does."""
     before = signal.getsignal(signal.SIGINT)
     if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield
@@ -30,27 +30,31 @@ def ctrl_c_comes_through() -> Iterator[None]:
     signal.signal(signal.SIGINT, press)
     try:
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    except BaseException:
         if pressed:
             raise KeyboardInterrupt from None
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
 def ctrl_c_waits() -> Iterator[None]:
-    """Ctrl-C inside is KeyboardInterrupt at the end; processes that are started inside never see any.
+    """Ctrl-C inside comes at the end, and processes that are started inside never see it.
 
-    The mask is what such processes inherit; the handler is for signals that another thread of this process takes.
+    The mask is what they inherit; the handler is for signals that another thread of this process takes.
     """
     came: list[int] = []
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    in_main = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if in_main else None
+    before = signal.getsignal(signal.SIGINT)
+    handles = before is not None and threading.current_thread() is threading.main_thread()
+    if handles:
+        signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        if in_main:
-            signal.signal(signal.SIGINT, handler)
+        if handles:
+            signal.signal(signal.SIGINT, before)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if came:
             signal.raise_signal(signal.SIGINT)

@@ -58,13 +58,12 @@ def sweep_command(
     from experiments.dispatch import progress_bar
     from experiments.interrupts import ctrl_c_comes_through
     from experiments.runs import resolved
-    from experiments.sweeps import parse_shard, prepare_workers, sweep
+    from experiments.sweeps import parse_shard, sweep
 
     path = _design_path(design)
     plan = Design.load(path)
-    part = None if shard is None else parse_shard(shard)
-    prepare_workers(plan, workers, cluster, part)
     base = resolved(plan.scenario, parse_overrides(overrides or []))
+    part = None if shard is None else parse_shard(shard)
     store = out or Path("results") / path.stem
     try:
         with ctrl_c_comes_through(), progress_bar() as show:

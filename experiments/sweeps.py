@@ -11,7 +11,7 @@ from experiments.conditions import one_thread
 from experiments.designs import Design
 from experiments.dispatch import Dispatch, Progress, check_all_arrived
 from experiments.errors import UserError
-from experiments.fingerprint import fingerprint
+from experiments.fingerprint import fingerprint, stamp
 from experiments.plans import make_plan
 from experiments.samples import Value
 from experiments.stores import Store
@@ -108,9 +108,7 @@ def sweep(
     started = time.perf_counter()
     if shard is not None and not 1 <= shard[0] <= shard[1]:
         raise UserError(f"shard {shard[0]}/{shard[1]}: the first number goes from 1 to the second")
-    design = design if isinstance(design, Design) else Design.load(design)
-    prepare_workers(design, workers, cluster, shard)
-    plan = make_plan(design, base, runner)
+    plan = make_plan(design if isinstance(design, Design) else Design.load(design), base, runner)
     folder = Store.create(store, fingerprint=fingerprint(), schema=plan.schema)
     points = range(len(plan.sample)) if shard is None else range(shard[0] - 1, len(plan.sample), shard[1])
     runs = len(points) * plan.design.replicates
@@ -121,7 +119,7 @@ def sweep(
         for name in folder.set_aside_damaged():
             logger.warning("part %s of %s is damaged: set aside, its runs are done again", name, folder.path)
         path = str(folder.path.resolve())
-        work = Work(path, runner, fingerprint(), plan.base, plan.seed, plan.design.months)
+        work = Work(path, runner, fingerprint(), stamp(), plan.base, plan.seed, plan.design.months)
         with crew:
             dispatch = Dispatch(work, crew, runs, progress)
             arrived = dispatch.run_all(plan.runs(folder, points, shard), retry_failed)
@@ -129,13 +127,6 @@ def sweep(
     seconds = time.perf_counter() - started
     counts = (dispatch.finished, dispatch.failed, dispatch.shared, dispatch.failed_before)
     return SweepResult(folder, plan.record.id, runs, *counts, seconds)
-
-
-def prepare_workers(design: Design, workers: int | None, cluster: str | None, shard: tuple[int, int] | None) -> None:
-    """Have the model loaded for the workers of a sweep, if it has some for certain, while this process plans."""
-    fewest = design.fewest_runs // (1 if shard is None else shard[1]) * (design.months or 1)
-    if cluster is None and isinstance(_workers(workers, None, fewest), LocalPool):
-        LocalPool.prepare()
 
 
 def replay(store: Store | str | Path, key: str, runner: str = RUNNER) -> Replay:
@@ -150,7 +141,7 @@ def replay(store: Store | str | Path, key: str, runner: str = RUNNER) -> Replay:
     stored = store.find_run(key)
     record = store.sweep(stored.sweep)
     base = _spec_class().from_json(stored.base_json, "scenario of the store")
-    work = Work(str(store.path), runner, fingerprint(), base, record.seed, record.design.months)
+    work = Work(str(store.path), runner, fingerprint(), stamp(), base, record.seed, record.design.months)
     with one_thread():
         outcomes = outcomes_of(work, Run(stored.key, stored.overrides, stored.replicate))
     return Replay(stored.key, stored.overrides, stored.replicate, outcomes, stored.outcomes)

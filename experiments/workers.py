@@ -5,9 +5,7 @@ All three take chunks of runs and write their own part files, so no result passe
 
 import contextlib
 import importlib
-import logging
 import os
-import sys
 import threading
 import time
 import traceback
@@ -19,19 +17,17 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from experiments.conditions import one_thread, patient_collector
 from experiments.errors import RunFailure, UserError
-from experiments.fingerprint import fingerprint
+from experiments.fingerprint import fingerprint, stamp
 from experiments.interrupts import ctrl_c_waits
 from experiments.samples import Value
 from experiments.stores import Store
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
-    from multiprocessing.context import BaseContext
     from multiprocessing.synchronize import Barrier
 
     from ecosystem.spec import Spec
 
-logger = logging.getLogger("watersellers")
 Outcomes = Callable[..., dict[str, float]]
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 MOST_SECONDS_TO_START = 300.0
@@ -49,11 +45,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What all chunks of a sweep have in common."""
+    """What all chunks of a sweep have in common; `stamp` spares workers that have it the check of the fingerprint."""
 
     store: str
     runner: str
     fingerprint: str
+    stamp: str
     base: "Spec"
     seed: int
     months: int | None
@@ -88,7 +85,7 @@ def outcomes_of(work: Work, run: Run) -> dict[str, float]:
 
 def run_chunk(work: Work, runs: Sequence[Run]) -> Report:
     """Do some runs and write them to the store: one part of those that finished, one of those that failed."""
-    if fingerprint() != work.fingerprint:
+    if stamp() != work.stamp and fingerprint() != work.fingerprint:
         raise RunFailure(
             f"the worker's model code ({fingerprint()[:12]}) is not the sweep's ({work.fingerprint[:12]}): "
             "install the same version of watersellers and of its libraries everywhere"
@@ -186,7 +183,7 @@ class InProcess:
 
 
 class LocalPool:
-    """A pool of processes on this machine, copies of one that has loaded the model (`prepare`).
+    """A pool of processes on this machine.
 
     Every worker watches a pipe that only the parent can write to: when the parent closes it or is killed, the
     workers end at once, in the middle of a run. A part that is half-written then is a temporary file.
@@ -203,33 +200,10 @@ class LocalPool:
         self._executor: Executor | None = None
         self._stack = contextlib.ExitStack()
 
-    @staticmethod
-    def prepare() -> "BaseContext":
-        """Start, without waiting for it, the process whose copies the workers will be; return how to copy it.
-
-        It loads the model while this process plans, once for all pools that this process makes, and has no threads,
-        so that copies are safe. Where copies are not safe (macOS) or there is no place for its socket, workers start
-        from nothing.
-        """
+    def __enter__(self) -> Self:
         import multiprocessing
 
-        if sys.platform != "linux":
-            return multiprocessing.get_context("spawn")
-        from multiprocessing import forkserver, resource_tracker
-
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["experiments.preload"])
-        resource_tracker.ensure_running()  # now, for it lets Ctrl-C through again where it starts
-        with _one_thread_environment(), ctrl_c_waits():
-            try:
-                forkserver.ensure_running()
-            except OSError as error:  # no directory for sockets, or its name is too long for one
-                logger.info("workers start from nothing: %s", error)
-                return multiprocessing.get_context("spawn")
-        return context
-
-    def __enter__(self) -> Self:
-        self._context = self.prepare()
+        self._context = multiprocessing.get_context("spawn")
         self._reader, self._writer = self._context.Pipe(duplex=False)
         self._stack.enter_context(_one_thread_environment())
         self._stack.callback(self._reader.close)
@@ -265,11 +239,13 @@ class LocalPool:
             ) from None
 
     def _start(self) -> Executor:
-        barrier = self._context.Barrier(self.slots, timeout=MOST_SECONDS_TO_START)
-        terms = self._reader, barrier, dict(os.environ)
+        from multiprocessing import resource_tracker
+
+        terms = self._reader, self._context.Barrier(self.slots, timeout=MOST_SECONDS_TO_START)
         self._executor = ProcessPoolExecutor(
             self.slots, mp_context=self._context, initializer=_start_worker, initargs=terms
         )
+        resource_tracker.ensure_running()  # now, for it lets Ctrl-C through again when it starts
         with ctrl_c_waits():
             for _ in range(self.slots):
                 self._executor.submit(os.getpid)
@@ -331,18 +307,15 @@ class DaskCluster:
         return (KilledWorker,)
 
 
-def _start_worker(lifeline: "Connection", all_there: "Barrier", environment: dict[str, str]) -> None:
+def _start_worker(lifeline: "Connection", all_there: "Barrier") -> None:
     """Prepare a pool process: deaf to Ctrl-C, which the parent handles, and bound to the parent's life.
 
-    `environment` is the parent's as it is now: the copied process has that of its own start. Ready once all
-    processes of the pool are.
+    It is ready once all processes of the pool are.
     """
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in os.environ.keys() - environment.keys():
-        del os.environ[name]
-    os.environ.update(environment)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_follow_parent, args=(lifeline,), daemon=True).start()
     all_there.wait()
 
@@ -363,6 +336,6 @@ def _one_thread_environment() -> Iterator[None]:
     finally:
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value

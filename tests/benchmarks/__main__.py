@@ -158,21 +158,20 @@ def sizes() -> Iterator[Row]:
 def sweeps(folder: Path) -> Iterator[Row]:
     """Throughput, store, Dask, the parent."""
     found = measures.sweep_throughput(folder, 160, 36, 3)
-    minutes = (found.first + (found.wall[1] - found.start) / found.runs * 10_000) / 60
+    minutes = (found.start + (found.wall[1] - found.start) / found.runs * 10_000) / 60
     yield Row(
         "10,000 runs of `2025` x 36 months, 2 cores", "20 min", f"{minutes:.1f} min", minutes < 20,
         f"on the wall: {found.runs} runs on two workers took {found.wall[1]:.1f} s, median of "
-        f"{len(found.efficiencies)} sweeps, {found.start:.1f} s of it for the start of the workers; the rest in "
-        f"proportion, with the {found.first:.1f} s that the first start in a process takes, for they load the model. "
-        f"A run takes {found.each:.2f} s",
+        f"{len(found.efficiencies)} sweeps, {found.start:.1f} s of it for the start of the workers, which 10,000 runs "
+        f"have once, too; the rest in proportion. A run takes {found.each:.2f} s",
     )  # fmt: skip
     efficiency = median(found.efficiencies)
-    whole, cold = (found.wall[0] / (2 * (found.wall[1] - found.start + start)) for start in (0.0, found.first))
+    warm = found.wall[0] / (2 * (found.wall[1] - found.start))
     each = ", ".join(f"{value:.2f}" for value in found.efficiencies)
     yield Row(
         "parallel efficiency, 2 workers", "0.9", f"{efficiency:.2f}", efficiency >= 0.9,
         f"wall time of one worker over twice that of two, {found.runs} runs each, in turn: {each}; the start of the "
-        f"workers is in it, without it {whole:.2f}, with the first start in a process {cold:.2f}. Needs two free cores",
+        f"workers is in it, without it {warm:.2f}. Needs two free cores",
     )  # fmt: skip
     outside = (found.wall[0] - found.inside) / found.inside
     yield Row("planning and store, share of the runs' time", "5 %", f"{outside:.1%}", outside < 0.05)
@@ -193,12 +192,12 @@ def sweeps(folder: Path) -> Iterator[Row]:
 def at_scale(found: measures.Sweep, parent: float, point: float) -> Row:
     """A million runs on a thousand workers, by the overheads measured: start, last chunks, parents."""
     busy = MILLION * found.each / WORKERS
-    wall = busy + found.first + CHUNK_SECONDS / 2
+    wall = busy + found.start + CHUNK_SECONDS / 2
     parents = math.ceil(MILLION * (parent + point) / busy)
     modelled = busy / wall * WORKERS / (WORKERS + parents)
     return Row(
         "efficiency at 1,000 workers, by model", "0.9", f"{modelled:.2f}", modelled >= 0.9,
-        f"a million runs of {found.each:.2f} s, every one a point of its own: {busy:.0f} s a worker, {found.first:.1f} "
+        f"a million runs of {found.each:.2f} s, every one a point of its own: {busy:.0f} s a worker, {found.start:.1f} "
         f"s for its start, {CHUNK_SECONDS / 2:.0f} s of waiting for the last chunks; the parent takes "
         f"{1e3 * point:.1f} ms to resolve a point and {1e6 * parent:.0f} microseconds to hand out its run and take it "
         f"back, so {parents} parents (`--shard i/{parents}`), which count as processors too. One parent keeps "

@@ -53,15 +53,6 @@ for replicate in range(runs):
 """
 
 
-FIRST_START = """
-import sys
-import ecosystem.model
-from experiments.sweeps import sweep
-from tests.benchmarks.test_sweeps import taxes
-print(sweep(taxes("2025", int(sys.argv[2]), int(sys.argv[3])), sys.argv[1], workers=2).seconds)
-"""
-
-
 def timed(act: Callable[[], object], rounds: int) -> list[float]:
     """Return the process seconds of some rounds, after one to warm up."""
     act()
@@ -281,15 +272,13 @@ class Sweep:
     """Sweeps of `runs` runs, medians: seconds on the wall with one and with two workers, and inside the runs of one.
 
     `efficiencies` has one number for each pair of sweeps, one worker and two in turn; `start` is the seconds on
-    the wall of two workers for two runs, less half of what the runs take, and `first` is that of the first workers
-    of a process, which load the model.
+    the wall of two workers for two runs, less half of what the runs take.
     """
 
     runs: int
     wall: tuple[float, float]
     inside: float
     start: float
-    first: float
     efficiencies: tuple[float, ...]
 
     @property
@@ -306,7 +295,6 @@ def sweep_throughput(folder: Path, runs: int, months: int, rounds: int) -> Sweep
         return sweep(taxes("2025", number, months), store / name, workers=workers).seconds
 
     wall("warm", few, 1)
-    first = float(_python("-c", FIRST_START, str(folder / "first"), str(few), str(months)))
     starts, one, two, inside = [], [], [], []
     for k in range(rounds):
         starts.append(wall(f"start-{k}", few, 2))
@@ -314,9 +302,8 @@ def sweep_throughput(folder: Path, runs: int, months: int, rounds: int) -> Sweep
         two.append(wall(f"two-{k}", runs, 2))
         inside.append(run_seconds(Store(store / f"one-{k}")))
     efficiencies = tuple(a / (2 * b) for a, b in zip(one, two, strict=True))
-    run = median(inside) / runs
-    wall_medians = median(one), median(two)
-    return Sweep(runs, wall_medians, median(inside), median(starts) - run, first - run, efficiencies)
+    start = median(starts) - median(inside) / runs
+    return Sweep(runs, (median(one), median(two)), median(inside), start, efficiencies)
 
 
 def point_seconds(folder: Path, points: int = 200) -> float:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Self
@@ -78,11 +77,6 @@ def other_outcomes(spec: FakeSpec, **_: object) -> dict[str, float]:
 def ishigami(spec: FakeSpec, **_: object) -> dict[str, float]:
     x, y, z = (spec.values[path] for path in ("app.price", "demand.elasticity", "trouble.pause"))
     return {"f": float(np.sin(x) + 7 * np.sin(y) ** 2 + 0.1 * z**4 * np.sin(x))}
-
-
-def loaded() -> list[str]:
-    """Return the modules that this process has loaded."""
-    return list(sys.modules)
 
 
 def _make_trouble(kind: str) -> None:

@@ -1,14 +1,12 @@
 """Sweeps: the same bits however they are run, every run once, and nothing lost whatever is killed."""
 
 import multiprocessing
-import multiprocessing.forkserver
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pandas as pd
 import pytest
 
 from experiments import dispatch, parts, plans, sweeps
+from experiments import fingerprint as fingerprints
 from experiments.comparison import compare
 from experiments.designs import Design
 from experiments.dispatch import Progress, progress_bar
@@ -24,7 +23,6 @@ from experiments.fingerprint import fingerprint, syntax_digest
 from experiments.stores import Store
 from experiments.sweeps import SweepResult, parse_shard, replay, sweep
 from experiments.workers import InProcess, LocalPool
-from tests.experiments import fake_runs
 from tests.experiments.fake_runs import OTHER_RUNNER, RUNNER, FakeSpec
 
 HERE = Path(__file__).parent
@@ -201,42 +199,6 @@ def test_no_process_starts_while_another_may_die_at_work() -> None:
     assert not multiprocessing.active_children()
 
 
-def test_workers_are_copies_of_a_process_without_threads_that_has_the_model_and_see_the_environment_of_now(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("SET_BEFORE", "1")
-    with LocalPool(1) as pool:
-        assert pool.call(os.getenv, "SET_BEFORE").result() == "1"
-        assert pool.call(os.getenv, "OPENBLAS_NUM_THREADS").result() == "1"
-    monkeypatch.delenv("SET_BEFORE")
-    monkeypatch.setenv("SET_LATER", "1")
-    with LocalPool(1) as pool:
-        assert [pool.call(os.getenv, name).result() for name in ("SET_BEFORE", "SET_LATER")] == [None, "1"]
-        server = pool.call(os.getppid).result()
-        assert server != os.getpid()
-        assert len(list(Path(f"/proc/{server}/task").iterdir())) == 1
-        assert "ecosystem.model" in pool.call(fake_runs.loaded).result()
-
-
-def test_a_pool_outlives_the_process_that_its_workers_are_copies_of() -> None:
-    with LocalPool(2) as pool:
-        os.kill(pool.call(os.getppid).result(), signal.SIGKILL)
-        with pytest.raises(BrokenProcessPool):
-            while True:
-                pool.call(os.getpid).result(30)
-        pool.restart()
-        assert pool.call(os.getpid).result(30) != os.getpid()
-
-
-def test_workers_start_from_nothing_where_there_is_no_place_for_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full() -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(multiprocessing.forkserver, "ensure_running", full)
-    with LocalPool(1) as pool:
-        assert pool.call(os.getppid).result() == os.getpid()
-
-
 def test_a_run_that_kills_its_worker_is_recorded_and_the_others_are_done(tmp_path: Path) -> None:
     rows = [{"app.price": float(k), "trouble.kind": "kill" if k == 3 else "none"} for k in range(1, 9)]
     table = Design.parse({"method": "table", "table": rows})
@@ -333,12 +295,11 @@ def test_killing_workers_and_sweeps_at_random_loses_and_repeats_nothing(
     unfinished = 0
     for k in range(times):
         process = start_sweep(tmp_path / "store", n=60, pause=pause)
-        while process.poll() is None and not pool_workers(process.pid):
+        while process.poll() is None and not children(process.pid):
             time.sleep(0.05)
         time.sleep(chance.uniform(0.0, 1.2))
         if k % 2:
-            helpers = pool_workers(process.pid) or children(process.pid)
-            for victim in chance.sample(helpers, min(1, len(helpers))):
+            for victim in chance.sample(children(process.pid), min(1, len(children(process.pid)))):
                 kill(victim)
             time.sleep(chance.uniform(0.1, 0.5))
         unfinished += process.poll() is None
@@ -362,6 +323,7 @@ def test_a_store_of_other_outcomes_or_code_is_not_mixed_in(tmp_path: Path, monke
 
 def test_a_worker_with_other_code_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeps, "fingerprint", lambda: "0" * 64)
+    monkeypatch.setattr(sweeps, "stamp", lambda: "0" * 64)
     with pytest.raises(RunFailure, match="is not the sweep's"):
         fake_sweep(design(), tmp_path / "store", workers=2)
 
@@ -437,6 +399,24 @@ def test_the_fingerprint_sees_code_and_not_comments(tmp_path: Path) -> None:
     assert syntax_digest(one) == syntax_digest(two) != syntax_digest(three)
 
 
+def test_files_of_equal_stamp_need_no_fingerprint_and_an_edit_changes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprints, "_folders", lambda: iter([("agents", tmp_path)]))
+    (tmp_path / "rule.py").write_text("x = 1\n")
+    stamps = [fingerprints.stamp.__wrapped__(), fingerprints.stamp.__wrapped__()]
+    (tmp_path / "rule.py").write_text("x = 12\n")
+    stamps.append(fingerprints.stamp.__wrapped__())
+    assert stamps[0] == stamps[1] != stamps[2]
+    monkeypatch.undo()
+
+    def unneeded() -> str:
+        raise AssertionError("the stamp says it already")
+
+    monkeypatch.setattr("experiments.workers.fingerprint", unneeded)
+    assert fake_sweep(design(), tmp_path / "store").finished == 24
+
+
 def start_sweep(store: Path, n: int = 100, pause: float = 0.0, **options: Any) -> "subprocess.Popen[bytes]":
     """The same sweep as `design(n, 2)`, in another process, with two workers and runs that pause."""
     script = HERE / "sweep_script.py"
@@ -460,11 +440,6 @@ def children(pid: int) -> list[int]:
         if int(fields[1]) == pid:
             found.append(int(status.parent.name))
     return found
-
-
-def pool_workers(pid: int) -> list[int]:
-    """The workers of a process's pool: children of the process that they are copies of."""
-    return [worker for child in children(pid) for worker in children(child)]
 
 
 def kill(pid: int) -> None:
