@@ -76,7 +76,7 @@ def whole_runs() -> Iterator[Row]:
     yield Row(
         "`2025` with 10x firms, 60 months", "1.5 s", f"{many.whole:.1f} s", many.whole < 1.5,
         f"opening {many.opening:.2f} s, {1e3 * many.months / 60:.0f} ms a month; one copy at the goal of 0.25 s would "
-        "give 2.5 s in proportion, so that 1.5 s needs work that firms share",
+        "give 2.5 s in proportion, so that 1.5 s needs work that firms share; for its limit see below",
     )  # fmt: skip
     yield Row(
         "cost of a month over its edges, 10x firms over one", "1", f"{cost / edges:.2f}", cost / edges <= AS_GOOD_AS,
@@ -219,7 +219,7 @@ def limit_sentences() -> list[str]:
     )
     if plain is not None:
         text += f" It is {plain:.0f} instructions of the processor, {plain / pace / 1e9:.1f} of them a nanosecond."
-    sentences = [text, *(month_limit(scenario, pace, plain) for scenario in ("2025", "toy"))]
+    sentences = [text, *(month_limit(scenario, pace, plain) for scenario in ("2025", "2025 x10", "toy"))]
     sentences += [consumer_limit(pace), kernel_limit()]
     if plain is None:
         sentences.append("Instructions were not counted: valgrind is not installed.")

@@ -25,6 +25,7 @@ from ecosystem.inference.efficiencies import shipped
 from ecosystem.inference.machines import layout, machine
 from ecosystem.inference.serving import decode_seconds
 from ecosystem.model import ValueChain
+from tests.benchmarks.many_firms import named
 
 ROOT = Path(__file__).parents[2]
 WARM_MONTHS, COUNTED_MONTHS = 2, 6
@@ -32,7 +33,8 @@ PARTS = (("numpy", "numpy"), ("Python", "python"), ("C library", "libc.so"), ("C
 """Names of the parts of a program, and what the path of their files holds, the first that fits."""
 COUNTED_MONTH = f"""
 from ecosystem.model import ValueChain
-chain = ValueChain(sys.argv[1])
+from tests.benchmarks.many_firms import named
+chain = ValueChain(named(sys.argv[1]))
 act = chain.step
 for _ in range({WARM_MONTHS}):
     act()
@@ -96,7 +98,7 @@ def bytecodes(act: Callable[[], object]) -> int:
 
 def month_bytecodes(scenario: str) -> float:
     """Return bytecodes a month, the mean of some months after the first ones."""
-    chain = ValueChain(scenario)
+    chain = ValueChain(named(scenario))
     for _ in range(WARM_MONTHS):
         chain.step()
     total = sum(bytecodes(chain.step) for _ in range(COUNTED_MONTHS))

@@ -30,6 +30,12 @@ def many_firms(copies: int, scenario: str = "2025") -> Spec:
     return Spec.from_data(shared | many | {"name": f"{scenario}-x{copies}"}, f"{scenario}-x{copies}")
 
 
+def named(world: str) -> Spec:
+    """Return the scenario of a name; that of `2025 x10` has ten times the firms of `2025`."""
+    scenario, _, copies = world.partition(" x")
+    return many_firms(int(copies), scenario) if copies else Spec.load(scenario)
+
+
 def _renamed(data: Any, names: set[str], copy: int) -> Any:
     """Return plain data in which every id of a firm has the number of a copy."""
     if isinstance(data, dict):

@@ -32,6 +32,7 @@ from experiments.stores import Store
 from experiments.sweeps import RUNNER, sweep
 from tests.agents.reference_consumers import ReferenceConsumers
 from tests.benchmarks import limits
+from tests.benchmarks.many_firms import named
 from tests.benchmarks.test_consumers import Individuals, opened
 from tests.benchmarks.test_sweeps import PARENT_MEMORY, elasticities, fakes, run_seconds, taxes
 
@@ -121,9 +122,9 @@ def phases(scenario: str, months: int, rounds: int) -> dict[str, float]:
 def month_seconds(scenario: str) -> float:
     """Return seconds of the months whose bytecodes and instructions `limits` counts, the median of 9 runs."""
     taken = []
-    with threadpool_limits(1):
+    with one_thread(), patient_collector():
         for _ in range(9):
-            chain = ValueChain(scenario)
+            chain = ValueChain(named(scenario))
             for _ in range(limits.WARM_MONTHS):
                 chain.step()
             started = time.process_time()
@@ -142,7 +143,7 @@ def calls(scenario: str) -> tuple[float, float]:
         if event in counts:
             counts[event] += 1
 
-    chain = ValueChain(scenario)
+    chain = ValueChain(named(scenario))
     chain.step()
     sys.setprofile(note)
     for _ in range(6):
