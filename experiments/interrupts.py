@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def ctrl_c_comes_through() -> Iterator[None]:
-    """Ctrl-C inside is KeyboardInterrupt outside where a library makes an error of its own of it, as DuckDB does."""
+    """Ctrl-C inside is KeyboardInterrupt outside, whatever a library inside makes of it: DuckDB, errors of its own."""
     before = signal.getsignal(signal.SIGINT)
     if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield
@@ -30,12 +30,10 @@ def ctrl_c_comes_through() -> Iterator[None]:
     signal.signal(signal.SIGINT, press)
     try:
         yield
-    except BaseException:
-        if pressed:
-            raise KeyboardInterrupt from None
-        raise
     finally:
         signal.signal(signal.SIGINT, before)
+        if pressed:
+            raise KeyboardInterrupt from None
 
 
 @contextmanager

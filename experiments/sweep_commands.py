@@ -56,7 +56,6 @@ def sweep_command(
     """
     from experiments.designs import Design
     from experiments.dispatch import progress_bar
-    from experiments.interrupts import ctrl_c_comes_through
     from experiments.runs import resolved
     from experiments.sweeps import parse_shard, sweep
 
@@ -66,7 +65,7 @@ def sweep_command(
     part = None if shard is None else parse_shard(shard)
     store = out or Path("results") / path.stem
     try:
-        with ctrl_c_comes_through(), progress_bar() as show:
+        with progress_bar() as show:
             result = sweep(
                 plan,
                 store,

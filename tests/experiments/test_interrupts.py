@@ -28,12 +28,14 @@ def test_processes_started_while_ctrl_c_waits_never_see_it() -> None:
     assert done.stdout == "alive\n"
 
 
-def test_ctrl_c_that_a_library_turns_into_an_error_is_ctrl_c() -> None:
+@pytest.mark.parametrize("error", [ImportError("cannot start"), None])
+def test_ctrl_c_that_a_library_turns_into_an_error_or_nothing_is_ctrl_c(error: Exception | None) -> None:
     with pytest.raises(KeyboardInterrupt), ctrl_c_comes_through():
         try:
             os.kill(os.getpid(), signal.SIGINT)
         except KeyboardInterrupt:
-            raise ImportError("cannot start") from None
+            if error is not None:
+                raise error from None
 
 
 def test_ctrl_c_while_duckdb_is_imported_comes_after_it() -> None:
