@@ -4,10 +4,11 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import FrameType, ModuleType
 
 
 @contextmanager
@@ -58,7 +59,10 @@ def ctrl_c_waits() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-def load_duckdb() -> None:
-    """Import DuckDB, whose beginning takes Ctrl-C for an error, for a reason to abort, or for nothing."""
+@cache
+def load_duckdb() -> "ModuleType":
+    """Return DuckDB, which is slow to import, and takes Ctrl-C in the middle of that for an error or aborts."""
     with ctrl_c_waits():
-        import duckdb  # noqa: F401
+        import duckdb
+
+    return duckdb

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import RunFailure
-from experiments.interrupts import ctrl_c_comes_through
+from experiments.interrupts import ctrl_c_comes_through, load_duckdb
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,9 +38,9 @@ def connect() -> "Iterator[duckdb.DuckDBPyConnection]":
 @lru_cache(maxsize=1)
 def _database(process: int) -> "duckdb.DuckDBPyConnection":
     """The DuckDB of a process; one that was forked off makes its own."""
-    import duckdb
-
-    return duckdb.connect(":memory:", config={"threads": 1, "enable_external_file_cache": "false"})
+    settings = {"threads": 1, "enable_external_file_cache": "false"}
+    database: duckdb.DuckDBPyConnection = load_duckdb().connect(":memory:", config=settings)
+    return database
 
 
 def write_table(path: Path, table: "Mapping[str, Sequence[Any] | NDArray[Any]]") -> None:
@@ -48,9 +48,9 @@ def write_table(path: Path, table: "Mapping[str, Sequence[Any] | NDArray[Any]]")
 
     Raises RunFailure where the disk refuses; the folder then holds what it held before.
     """
-    import duckdb
     import numpy as np
 
+    duckdb = load_duckdb()
     arrays: dict[str, NDArray[Any]] = {name: np.asarray(column) for name, column in table.items()}
     arrays = {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in arrays.items()}
     temporary = path.with_name(f".{path.stem}-{os.getpid()}.tmp")
@@ -81,7 +81,7 @@ def write_text(path: Path, text: str) -> None:
 
 def damaged_files(folder: Path, *, named_by_keys: bool = True) -> list[Path]:
     """Parquet files of a folder that are cut short, cannot be decoded, or hold other keys than their name."""
-    import duckdb
+    duckdb = load_duckdb()
 
     files = sorted(folder.glob("*.parquet"))
     cut = {path for path in files if not _is_framed(path)}
@@ -114,7 +114,7 @@ def _is_framed(path: Path) -> bool:
 
 
 def _is_whole(path: Path, named_by_keys: bool) -> bool:
-    import duckdb
+    duckdb = load_duckdb()
 
     try:
         with connect() as connection:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.designs import Design
 from experiments.errors import UserError
 from experiments.fingerprint import fingerprint, syntax_digest
+from experiments.interrupts import load_duckdb
 from experiments.parts import connect, file_pattern, write_table, write_text
 from experiments.samples import Factor, Sample
 from experiments.stores import Store, SweepRecord, run_key
@@ -158,7 +159,7 @@ def _source(module: str) -> Path:
 
 def _read_runs(path: Path) -> list[Run] | None:
     """The runs of a block that an earlier call planned, or None where there is no whole file of them."""
-    import duckdb
+    duckdb = load_duckdb()
 
     if not path.exists():
         return None

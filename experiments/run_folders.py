@@ -208,9 +208,7 @@ def _beside(folder: Path) -> Iterator[Path]:
     """A hidden folder beside the results, gone in the end; RunFailure where the disk refuses."""
     from experiments.interrupts import load_duckdb
 
-    load_duckdb()
-    import duckdb
-
+    duckdb = load_duckdb()
     place = folder.absolute()
     draft = place.with_name(f".{place.name}-{os.getpid()}.tmp")
     try:
@@ -251,13 +249,12 @@ def _put(draft: Path, folder: Path) -> None:
 
 def _read(path: Path, order: str) -> "dict[str, Any]":
     """Read a Parquet file as numpy columns; UserError if it is missing or damaged."""
+    import numpy as np
+
     from experiments.interrupts import load_duckdb
     from experiments.parts import connect, file_pattern
 
-    load_duckdb()
-    import duckdb
-    import numpy as np
-
+    duckdb = load_duckdb()
     try:
         with connect() as connection:
             columns = connection.execute(

@@ -118,7 +118,6 @@ class Store:
         if not isinstance(content, dict) or not {"fingerprint", "outcome_schema"} <= content.keys():
             raise UserError(f"{self.path} is not a sweep store: its manifest.json is that of something else")
         self.manifest: dict[str, Any] = content
-        load_duckdb()
 
     @classmethod
     def create(cls, path: str | Path, *, fingerprint: str, schema: str) -> "Store":
@@ -268,7 +267,7 @@ class Store:
 
         `sweep`, a whole id, leaves only its points.
         """
-        import duckdb
+        duckdb = load_duckdb()
 
         with self._views(sweep or "*") as connection:
             try:
@@ -277,7 +276,7 @@ class Store:
                 raise self._unreadable(error) from None
 
     def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
-        import duckdb
+        duckdb = load_duckdb()
 
         with self._views() as connection:
             try:
@@ -306,7 +305,7 @@ class Store:
     @contextmanager
     def _views(self, sweep: str = "*") -> Iterator["duckdb.DuckDBPyConnection"]:
         """A connection with the views `runs`, `failures`, `points` (of one sweep or all) and `results`."""
-        import duckdb
+        duckdb = load_duckdb()
 
         sources = {
             "runs": ("parts/*.parquet", "SELECT * FROM {files}"),

@@ -119,7 +119,7 @@ def sweep(
         for name in folder.set_aside_damaged():
             logger.warning("part %s of %s is damaged: set aside, its runs are done again", name, folder.path)
         path = str(folder.path.resolve())
-        work = Work(path, runner, fingerprint(), stamp(), plan.base, plan.seed, plan.design.months)
+        work = Work(path, runner, fingerprint(), plan.base, plan.seed, plan.design.months, stamp())
         with crew:
             dispatch = Dispatch(work, crew, runs, progress)
             arrived = dispatch.run_all(plan.runs(folder, points, shard), retry_failed)
@@ -141,7 +141,7 @@ def replay(store: Store | str | Path, key: str, runner: str = RUNNER) -> Replay:
     stored = store.find_run(key)
     record = store.sweep(stored.sweep)
     base = _spec_class().from_json(stored.base_json, "scenario of the store")
-    work = Work(str(store.path), runner, fingerprint(), stamp(), base, record.seed, record.design.months)
+    work = Work(str(store.path), runner, fingerprint(), base, record.seed, record.design.months)
     with one_thread():
         outcomes = outcomes_of(work, Run(stored.key, stored.overrides, stored.replicate))
     return Replay(stored.key, stored.overrides, stored.replicate, outcomes, stored.outcomes)

@@ -50,10 +50,10 @@ class Work:
     store: str
     runner: str
     fingerprint: str
-    stamp: str
     base: "Spec"
     seed: int
     months: int | None
+    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +165,9 @@ class InProcess:
         pass
 
     def submit(self, work: Work, runs: Sequence[Run]) -> "Future[Report]":
-        """Do the chunk at once."""
+        """Do the chunk at once, and raise at once what goes wrong."""
         done: Future[Report] = Future()
-        try:
-            done.set_result(run_chunk(work, runs))
-        except Exception as error:  # as a pool does: it is raised where the result is read
-            done.set_exception(error)
+        done.set_result(run_chunk(work, runs))
         return done
 
     def restart(self) -> None:
